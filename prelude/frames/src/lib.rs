@@ -87,8 +87,8 @@ pub enum Frame {
         prompt: String,
         password: bool,
     },
-    /// All output of the cell has been sent.
-    CellEnd { cell: CellId },
+    /// The answer to [`Order::Sync`]: every frame that was sent before it has left the child.
+    Synced { number: u64 },
 }
 
 /// A place in the file that rustc compiled, lines and columns counted from 1.
@@ -105,10 +105,12 @@ pub struct SourcePlace {
 pub enum Order {
     /// The next code to be loaded is this cell.
     CellBegin { cell: CellId },
+    /// Answer with [`Frame::Synced`].
+    Sync { number: u64 },
     /// Long operations should stop at their next check.
     Stop,
-    /// The line that was asked for with [`Frame::Input`].
-    InputReply { value: String },
+    /// The line that was asked for with [`Frame::Input`]; `None` when there is nobody to ask.
+    InputReply { value: Option<String> },
 }
 
 /// Writes one frame or order, followed by its raw bytes.
@@ -182,7 +184,7 @@ mod tests {
                 Frame::Stream { cell: 3, name: StreamName::Stdout },
                 vec![0xff, b'\n', 0],
             ),
-            (Frame::CellEnd { cell: 3 }, vec![]),
+            (Frame::Synced { number: 3 }, vec![]),
         ];
         let mut wire = Vec::new();
         for (frame, body) in &frames {
@@ -198,7 +200,7 @@ mod tests {
     #[test]
     fn a_frame_cut_short_is_an_error() {
         let mut wire = Vec::new();
-        write(&mut wire, &Frame::CellEnd { cell: 1 }, b"abc").expect("a vector takes every byte");
+        write(&mut wire, &Frame::Synced { number: 1 }, b"abc").expect("a vector takes every byte");
         wire.pop();
         let error = read::<Frame>(&mut wire.as_slice()).expect_err("a byte is missing");
         assert_eq!(error.kind(), io::ErrorKind::UnexpectedEof);

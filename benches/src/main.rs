@@ -1,0 +1,172 @@
+//! Whole-process measurements of the installed kernel, beside `evcxr_jupyter` with the same
+//! dependencies where that is on PATH, in one run, as ratios.
+//!
+//! `cargo run --release -p ferrolens-benches`
+//!
+//! Cells of the two kernels are timed in turn, so that a machine that changes its speed changes both.
+
+use ferrolens_tests::FrontEnd;
+use serde_json::json;
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+const CELLS: usize = 20;
+
+/// A kernel under measurement.
+struct Kernel {
+    name: &'static str,
+    front_end: FrontEnd,
+    started: Instant,
+    /// Run before anything else; makes the prelude's crates usable.
+    opening: Option<String>,
+}
+
+fn main() {
+    let started = Instant::now();
+    let ours = Kernel { name: "ferrolens", front_end: FrontEnd::start(), started, opening: None };
+    let mut kernels = vec![ours];
+    match find("evcxr_jupyter") {
+        Some(program) => {
+            let started = Instant::now();
+            let front_end =
+                FrontEnd::start_program(&program, &["--control_file", "{connection_file}"], |_| {});
+            kernels.push(Kernel {
+                name: "evcxr_jupyter",
+                front_end,
+                started,
+                opening: Some(stock_opening()),
+            });
+        }
+        None => println!(
+            "evcxr_jupyter is not on PATH, so there are no ratios: cargo install evcxr_jupyter \
+             --version 0.22.0 --locked"
+        ),
+    }
+    let mut table = Table::default();
+    for (at, kernel) in kernels.iter_mut().enumerate() {
+        table.put("start to first result that uses the prelude, s", at, first_result(kernel).as_secs_f64());
+    }
+    let mut numbers = 0;
+    table.measure("trivial cell `1+1`, median, s", &mut kernels, CELLS, |_| "1+1".to_owned());
+    table.measure("`let` cell, median, s", &mut kernels, CELLS, |_| {
+        numbers += 1;
+        format!("let t{numbers} = Tensor::zeros((2, 3), DType::F32, &Device::Cpu)?;")
+    });
+    table.measure("cell with a figure, median, s", &mut kernels, 10, |_| {
+        "{ let mut plot = Plot::new(); plot.add_trace(Scatter::new(vec![1, 2, 3], vec![2, 3, 1])); plot }"
+            .to_owned()
+    });
+    for (at, kernel) in kernels.iter().enumerate() {
+        table.put("kernel process after these cells, resident MB", at, megabytes(kernel.front_end.process.id()));
+    }
+    table.print(&kernels);
+    for kernel in &mut kernels {
+        kernel.front_end.forget();
+        if kernel.opening.is_some() {
+            kernel.front_end.kill();
+        }
+    }
+}
+
+fn first_result(kernel: &mut Kernel) -> Duration {
+    if let Some(opening) = &kernel.opening {
+        run(&mut kernel.front_end, opening);
+    }
+    run(&mut kernel.front_end, "Tensor::zeros((2, 3), DType::F32, &Device::Cpu)?.elem_count()");
+    kernel.started.elapsed()
+}
+
+/// The prelude's crates by stock means, with the features of this workspace.
+fn stock_opening() -> String {
+    "\
+:dep candle-core = \"0.11.1\"
+:dep candle-nn = \"0.11.1\"
+:dep candle-transformers = \"0.11.1\"
+:dep hf-hub = { version = \"0.5\", default-features = false, features = [\"ureq\", \"rustls-tls\"] }
+:dep plotly = { version = \"0.14.1\", default-features = false }
+:dep polars = { version = \"0.55.2\", default-features = false, features = [\"csv\", \"fmt\", \"lazy\", \"zip_with\"] }
+:dep tokenizers = { version = \"0.23.2\", default-features = false, features = [\"onig\"] }
+use candle_core::{Tensor, DType, Device};
+use plotly::{Plot, Scatter};"
+        .to_owned()
+}
+
+fn run(front_end: &mut FrontEnd, code: &str) -> Duration {
+    let started = Instant::now();
+    // The engine's first compilation of all dependencies takes minutes.
+    let reply = front_end.execute_with(code, json!({}));
+    let took = started.elapsed();
+    assert_eq!(reply.status(), "ok", "{code}: {:#?}", reply.outputs);
+    took
+}
+
+/// Rows of figures, a column a kernel.
+#[derive(Default)]
+struct Table {
+    rows: Vec<(String, Vec<f64>)>,
+}
+
+impl Table {
+    fn put(&mut self, row: &str, column: usize, value: f64) {
+        if column == 0 {
+            self.rows.push((row.to_owned(), Vec::new()));
+        }
+        if let Some((_, values)) = self.rows.last_mut()
+            && column == values.len()
+        {
+            values.push(value);
+            return;
+        }
+        if let Some((_, values)) = self.rows.iter_mut().find(|(name, _)| name == row) {
+            values.push(value);
+        }
+    }
+
+    fn measure(
+        &mut self,
+        row: &str,
+        kernels: &mut [Kernel],
+        times: usize,
+        mut code: impl FnMut(usize) -> String,
+    ) {
+        let mut took = vec![Vec::new(); kernels.len()];
+        for round in 0..times {
+            let code = code(round);
+            for (kernel, took) in kernels.iter_mut().zip(&mut took) {
+                took.push(run(&mut kernel.front_end, &code).as_secs_f64());
+            }
+        }
+        for (column, mut took) in took.into_iter().enumerate() {
+            took.sort_by(f64::total_cmp);
+            self.put(row, column, took[took.len() / 2]);
+        }
+    }
+
+    fn print(&self, kernels: &[Kernel]) {
+        let names: Vec<&str> = kernels.iter().map(|kernel| kernel.name).collect();
+        println!("| whole process | {} | ratio |", names.join(" | "));
+        println!("| --- |{}", " ---: |".repeat(names.len() + 1));
+        for (row, values) in &self.rows {
+            let shown: Vec<String> = values.iter().map(|value| format!("{value:.2}")).collect();
+            let ratio = match values.as_slice() {
+                [ours, stock] => format!("{:.3}", ours / stock),
+                _ => "-".to_owned(),
+            };
+            println!("| {row} | {} | {ratio} |", shown.join(" | "));
+        }
+    }
+}
+
+/// The resident memory of a process.
+fn megabytes(pid: u32) -> f64 {
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
+    status
+        .lines()
+        .find_map(|line| line.strip_prefix("VmRSS:")?.trim().strip_suffix(" kB")?.trim().parse::<f64>().ok())
+        .map_or(f64::NAN, |kilobytes| kilobytes / 1_024.0)
+}
+
+fn find(program: &str) -> Option<PathBuf> {
+    let search = std::env::var_os("PATH")?;
+    std::env::split_paths(&search).map(|folder| folder.join(program)).find(|path| path.is_file())
+}

@@ -1,0 +1,273 @@
+//! The kernel's end of the frames socket, and of the pipes for what bypasses it.
+//!
+//! One child is connected at a time; the engine starts another after a crash, which connects to the
+//! same socket. Frames are handed on in the order in which they arrive, from one thread.
+//!
+//! Invariant: this room knows no Jupyter message and no compiler.
+
+mod pipes;
+
+use ferrolens_frames::{self as frames, CellId, Frame, Order};
+use pipes::Pipes;
+use std::collections::HashMap;
+use std::io::{BufReader, Write};
+use std::os::unix::fs::PermissionsExt;
+use std::os::unix::net::{UnixListener, UnixStream};
+use std::path::Path;
+use std::process::Command;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard};
+use std::time::{Duration, Instant};
+
+/// What a cell puts out, on its way to the front ends.
+#[derive(Debug)]
+pub struct Output {
+    /// The cell that it belongs to.
+    pub cell: CellId,
+    /// What it is; text comes as [`Frame::Stream`] with the bytes beside it.
+    pub frame: Frame,
+    /// The frame's raw bytes.
+    pub body: Vec<u8>,
+}
+
+/// Takes what cells put out. Called from the bridge's threads, one call at a time for one cell.
+pub type Sink = Arc<dyn Fn(Output) + Send + Sync>;
+
+/// How a cell of the user's code failed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Failure {
+    pub name: String,
+    pub value: String,
+    pub at: Option<frames::SourcePlace>,
+}
+
+/// A clonable handle; the last one to go closes the socket.
+#[derive(Clone)]
+pub struct Bridge {
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    state: Mutex<State>,
+    changed: Condvar,
+    running: AtomicU64,
+    sync: AtomicU64,
+    pipes: Pipes,
+    sink: Sink,
+}
+
+#[derive(Default)]
+struct State {
+    child: Option<UnixStream>,
+    /// Counts connections, so that the end of an old child is not taken for the end of a new one.
+    generation: u64,
+    /// The connection on which the running cell began.
+    began_on: u64,
+    synced: u64,
+    failures: HashMap<CellId, Failure>,
+    refused: Option<String>,
+}
+
+impl Bridge {
+    /// Listens at `socket`, and hands on what arrives.
+    ///
+    /// # Errors
+    /// Those of the socket and the pipes.
+    pub fn open(socket: &Path, sink: Sink) -> std::io::Result<Self> {
+        let listener = UnixListener::bind(socket)?;
+        std::fs::set_permissions(socket, std::fs::Permissions::from_mode(0o600))?;
+        let bridge = Self {
+            shared: Arc::new(Shared {
+                state: Mutex::default(),
+                changed: Condvar::new(),
+                running: AtomicU64::new(0),
+                sync: AtomicU64::new(0),
+                pipes: Pipes::open()?,
+                sink,
+            }),
+        };
+        let accepting = bridge.clone();
+        std::thread::Builder::new().name("bridge".to_owned()).spawn(move || {
+            for stream in listener.incoming().flatten() {
+                if is_same_user(&stream) {
+                    accepting.serve(stream);
+                }
+            }
+        })?;
+        let piped = bridge.clone();
+        std::thread::Builder::new().name("pipes".to_owned()).spawn(move || {
+            while piped.shared.pipes.wait() {
+                piped.drain_pipes();
+            }
+        })?;
+        Ok(bridge)
+    }
+
+    /// Gives the child's command the write ends of the pipes.
+    pub fn equip(&self, command: &mut Command) {
+        self.shared.pipes.equip(command);
+    }
+
+    /// Announces the cell whose code is to be loaded next, and forgets the failure of the last one.
+    pub fn begin(&self, cell: CellId) {
+        self.shared.running.store(cell, Ordering::Release);
+        self.lock().failures.clear();
+        self.wait_for_child(Duration::from_secs(10));
+        {
+            let mut state = self.lock();
+            state.began_on = state.generation;
+        }
+        self.order(&Order::CellBegin { cell });
+        self.settle();
+    }
+
+    /// Waits until everything that the child has put out so far has been handed on. Returns at once
+    /// when there is no child.
+    pub fn settle(&self) {
+        let number = self.shared.sync.fetch_add(1, Ordering::Relaxed) + 1;
+        if self.order(&Order::Sync { number }) {
+            let mut state = self.lock();
+            let generation = state.generation;
+            while state.synced < number && state.child.is_some() && state.generation == generation {
+                state = self.shared.changed.wait(state).unwrap_or_else(|bad| bad.into_inner());
+            }
+        }
+        self.drain_pipes();
+    }
+
+    /// After a crash: waits until the dead child's last frames have been handed on.
+    pub fn settle_dead(&self) {
+        let deadline = Instant::now() + Duration::from_secs(2);
+        let mut state = self.lock();
+        // The engine has already started the next child; the frames thread takes connections one
+        // after the other, so the next connection means that the last one is read to its end.
+        while state.child.is_some()
+            && state.generation == state.began_on
+            && Instant::now() < deadline
+        {
+            let (next, _) = self
+                .shared
+                .changed
+                .wait_timeout(state, Duration::from_millis(50))
+                .unwrap_or_else(|bad| bad.into_inner());
+            state = next;
+        }
+        drop(state);
+        self.drain_pipes();
+    }
+
+    /// How the cell's code failed, if it reported that.
+    pub fn failure(&self, cell: CellId) -> Option<Failure> {
+        self.lock().failures.remove(&cell)
+    }
+
+    /// Sends an order; false when there is no child to take it.
+    pub fn order(&self, order: &Order) -> bool {
+        let stream = {
+            let state = self.lock();
+            state.child.as_ref().and_then(|child| child.try_clone().ok())
+        };
+        let Some(mut stream) = stream else {
+            return false;
+        };
+        frames::write(&mut stream, order, &[]).and_then(|()| stream.flush()).is_ok()
+    }
+
+    /// Why the last child was refused.
+    pub fn refusal(&self) -> Option<String> {
+        self.lock().refused.clone()
+    }
+
+    fn wait_for_child(&self, patience: Duration) {
+        let deadline = Instant::now() + patience;
+        let mut state = self.lock();
+        while state.child.is_none() && Instant::now() < deadline {
+            let (next, _) = self
+                .shared
+                .changed
+                .wait_timeout(state, Duration::from_millis(20))
+                .unwrap_or_else(|bad| bad.into_inner());
+            state = next;
+        }
+    }
+
+    /// Reads one child to its end.
+    fn serve(&self, stream: UnixStream) {
+        let Ok(input) = stream.try_clone() else {
+            return;
+        };
+        let mut input = BufReader::with_capacity(1 << 16, input);
+        match frames::read::<Frame>(&mut input) {
+            Ok(Some((Frame::Hello { version, .. }, _))) if version == frames::VERSION => {}
+            Ok(Some((Frame::Hello { version, .. }, _))) => {
+                self.lock().refused = Some(format!(
+                    "The process that runs cells speaks version {version} of the frames, the kernel \
+                     version {}. Run install.sh again.",
+                    frames::VERSION
+                ));
+                return;
+            }
+            _ => return,
+        }
+        {
+            let mut state = self.lock();
+            state.child = Some(stream);
+            state.generation += 1;
+        }
+        self.shared.changed.notify_all();
+        while let Ok(Some((frame, body))) = frames::read::<Frame>(&mut input) {
+            self.take(frame, body);
+        }
+        self.lock().child = None;
+        self.shared.changed.notify_all();
+    }
+
+    fn take(&self, frame: Frame, body: Vec<u8>) {
+        match frame {
+            Frame::Synced { number } => {
+                self.lock().synced = number;
+                self.shared.changed.notify_all();
+            }
+            Frame::Failed { cell, name, value, at } => {
+                self.lock().failures.insert(cell, Failure { name, value, at });
+            }
+            Frame::Hello { .. } => {}
+            Frame::Stream { cell, .. }
+            | Frame::Display { cell, .. }
+            | Frame::Value { cell, .. }
+            | Frame::Update { cell, .. }
+            | Frame::Clear { cell, .. }
+            | Frame::Input { cell, .. } => (self.shared.sink)(Output { cell, frame, body }),
+        }
+    }
+
+    fn drain_pipes(&self) {
+        let cell = self.shared.running.load(Ordering::Acquire);
+        self.shared.pipes.drain(|name, body| {
+            (self.shared.sink)(Output { cell, frame: Frame::Stream { cell, name }, body });
+        });
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.shared.state.lock().unwrap_or_else(|bad| bad.into_inner())
+    }
+}
+
+/// Whether the other end belongs to the user who runs the kernel.
+fn is_same_user(stream: &UnixStream) -> bool {
+    use std::os::fd::AsRawFd;
+    let mut peer = libc::ucred { pid: 0, uid: u32::MAX, gid: u32::MAX };
+    let mut len = size_of::<libc::ucred>() as libc::socklen_t;
+    // SAFETY: the pointer and the length describe `peer`, a plain structure that the call fills.
+    let answer = unsafe {
+        libc::getsockopt(
+            stream.as_raw_fd(),
+            libc::SOL_SOCKET,
+            libc::SO_PEERCRED,
+            (&raw mut peer).cast(),
+            &raw mut len,
+        )
+    };
+    // SAFETY: takes no arguments and cannot fail.
+    answer == 0 && peer.uid == unsafe { libc::getuid() }
+}

@@ -1,0 +1,186 @@
+//! The loop that loads and runs cells.
+
+use super::{FOLDER_ENV, PIPES_ENV, PRELUDE_ENV, door, threads};
+use ferrolens_frames::{SOCKET_ENV, StreamName};
+use libloading::os::unix::{Library, RTLD_GLOBAL, RTLD_NOW};
+use std::ffi::c_void;
+use std::io::{BufRead, BufReader};
+use std::os::fd::{AsRawFd, FromRawFd, RawFd};
+use std::os::unix::net::UnixStream;
+use std::sync::{Mutex, OnceLock};
+
+/// The line that tells the engine that a cell's function has returned.
+const EXECUTION_COMPLETE: &str = "EVCXR_EXECUTION_COMPLETE";
+
+/// The functions that the prelude offers its host.
+struct Prelude {
+    cell_end: Option<unsafe extern "C" fn()>,
+    legacy: Option<unsafe extern "C" fn(*const u8, usize, *const u8, usize)>,
+}
+
+static PRELUDE: OnceLock<Prelude> = OnceLock::new();
+static LEGACY: Mutex<Option<super::legacy::Legacy>> = Mutex::new(None);
+
+/// Runs cells until the kernel closes the pipe.
+pub(super) fn run() -> ! {
+    let failure = match serve() {
+        Ok(()) => std::process::exit(0),
+        Err(failure) => failure,
+    };
+    eprintln!("The process that runs cells could not start: {failure}");
+    std::process::exit(99);
+}
+
+fn serve() -> Result<(), String> {
+    let orders = engine_pipes()?;
+    *LEGACY.lock().map_err(|error| error.to_string())? = Some(super::legacy::Legacy::default());
+    load_prelude();
+    let mut variables = std::ptr::null_mut();
+    for line in orders.lines() {
+        let line = line.map_err(|error| error.to_string())?;
+        let mut words = line.split(' ');
+        match (words.next(), words.next(), words.next()) {
+            (Some("LOAD_AND_RUN"), Some(library), Some(function)) => {
+                variables = load_and_run(library, function, variables)?;
+            }
+            _ => return Err(format!("the engine sent `{line}`, which is no order")),
+        }
+    }
+    Ok(())
+}
+
+/// Takes the engine's pipes off descriptors 0 to 2, so that a cell cannot reach them, and connects
+/// to the kernel. Returns the engine's orders.
+fn engine_pipes() -> Result<BufReader<std::fs::File>, String> {
+    let private = |fd: RawFd| -> Result<RawFd, String> {
+        // SAFETY: duplicates an open descriptor; no memory is involved.
+        let copy = unsafe { libc::fcntl(fd, libc::F_DUPFD_CLOEXEC, 10) };
+        if copy < 0 { Err(std::io::Error::last_os_error().to_string()) } else { Ok(copy) }
+    };
+    let (orders, control) = (private(0)?, private(1)?);
+    // The engine takes the end of its error pipe for the end of the process.
+    private(2)?;
+    let nothing = std::fs::File::open("/dev/null").map_err(|error| error.to_string())?;
+    replace(0, nothing.as_raw_fd())?;
+    if let Some((out, err)) = inherited_pipes() {
+        replace(1, out)?;
+        replace(2, err)?;
+        // SAFETY: both are this process's own copies, of which 1 and 2 are now duplicates.
+        unsafe {
+            libc::close(out);
+            libc::close(err);
+        }
+    }
+    let path = std::env::var_os(SOCKET_ENV)
+        .ok_or_else(|| format!("{SOCKET_ENV} is not set: a kernel starts this process"))?;
+    let socket = UnixStream::connect(&path)
+        .map_err(|error| format!("the kernel's socket does not answer: {error}"))?;
+    door::open(socket, control).map_err(|error| error.to_string())?;
+    // SAFETY: `orders` is this function's own fresh descriptor.
+    Ok(BufReader::new(unsafe { std::fs::File::from_raw_fd(orders) }))
+}
+
+fn replace(fd: RawFd, by: RawFd) -> Result<(), String> {
+    // SAFETY: duplicates an open descriptor; no memory is involved.
+    if unsafe { libc::dup2(by, fd) } < 0 {
+        return Err(std::io::Error::last_os_error().to_string());
+    }
+    Ok(())
+}
+
+fn inherited_pipes() -> Option<(RawFd, RawFd)> {
+    let pipes = std::env::var(PIPES_ENV).ok()?;
+    let (out, err) = pipes.split_once(',')?;
+    Some((out.parse().ok()?, err.parse().ok()?))
+}
+
+/// Loads the prelude before the first cell asks for it. Without it, cells that do not use it run.
+fn load_prelude() {
+    let Some(path) = std::env::var_os(PRELUDE_ENV) else {
+        return;
+    };
+    // SAFETY: the installation's own library; its initialisers are Rust's.
+    let library = match unsafe { Library::open(Some(&path), RTLD_NOW | RTLD_GLOBAL) } {
+        Ok(library) => library,
+        Err(error) => {
+            door::say(
+                StreamName::Stderr,
+                format!("The prelude could not be loaded: {error}. Run install.sh again.\n").as_bytes(),
+            );
+            return;
+        }
+    };
+    // SAFETY: the types are those under which the prelude's `emit` room exports these names.
+    unsafe {
+        if let Ok(init) = library.get::<unsafe extern "C" fn()>(b"ferrolens_prelude_init") {
+            init();
+        }
+        let _ = PRELUDE.set(Prelude {
+            cell_end: library.get(b"ferrolens_prelude_cell_end").ok().map(|symbol| *symbol),
+            legacy: library.get(b"ferrolens_prelude_legacy").ok().map(|symbol| *symbol),
+        });
+    }
+    // Never unloaded: cells hold its code.
+    std::mem::forget(library);
+}
+
+fn load_and_run(path: &str, function: &str, variables: *mut c_void) -> Result<*mut c_void, String> {
+    // SAFETY: the engine compiled this library for this process.
+    let library = unsafe { Library::new(path) }.map_err(|error| error.to_string())?;
+    // SAFETY: the engine generates the function with this signature, and passes `variables` from
+    // one call to the next.
+    let variables = unsafe {
+        let run = library
+            .get::<unsafe extern "C" fn(*mut c_void) -> *mut c_void>(function.as_bytes())
+            .map_err(|error| error.to_string())?;
+        threads::enter(door::announced_cell());
+        run(variables)
+    };
+    if let Some(cell_end) = PRELUDE.get().and_then(|prelude| prelude.cell_end) {
+        // SAFETY: takes no arguments, and catches its own panics.
+        unsafe { cell_end() };
+    }
+    if let Ok(mut legacy) = LEGACY.lock()
+        && let Some(legacy) = legacy.as_mut()
+    {
+        legacy.end_of_cell();
+    }
+    door::control(EXECUTION_COMPLETE);
+    // Variables may hold code and thread-local destructors of this library.
+    std::mem::forget(library);
+    Ok(variables)
+}
+
+/// Gives text to the reader of evcxr's display markers; false when it is ordinary text, which then
+/// takes the ordinary way.
+pub(super) fn take_text(name: StreamName, text: &[u8]) -> bool {
+    if name != StreamName::Stdout {
+        return false;
+    }
+    // A thread that writes while another one is inside a marker waits its turn; a signal handler
+    // that interrupted the holder takes the ordinary way.
+    let Ok(mut legacy) = LEGACY.try_lock() else {
+        return false;
+    };
+    legacy.as_mut().is_some_and(|legacy| legacy.take(text))
+}
+
+/// Hands a value that was printed between evcxr's markers to the prelude.
+pub(super) fn show_legacy(mime: &str, content: &str) {
+    if let Some(legacy) = PRELUDE.get().and_then(|prelude| prelude.legacy) {
+        // SAFETY: two slices' own pointers and lengths; the function catches its own panics.
+        unsafe { legacy(mime.as_ptr(), mime.len(), content.as_ptr(), content.len()) };
+    } else {
+        door::say(StreamName::Stdout, format!("{content}\n").as_bytes());
+    }
+}
+
+/// The kernel's end of the socket has closed. After a proper shutdown this process ends by itself;
+/// when the kernel was killed it may be in the middle of a cell, and nobody else cleans up.
+pub(super) fn kernel_is_gone() -> ! {
+    if let Some(folder) = std::env::var_os(FOLDER_ENV) {
+        let _ = std::fs::remove_dir_all(folder);
+    }
+    // SAFETY: ends the process at once, without running a cell's destructors beside the cell.
+    unsafe { libc::_exit(0) };
+}

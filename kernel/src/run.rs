@@ -1,0 +1,60 @@
+//! The kernel from its connection file to its end.
+
+use crate::bridge::Bridge;
+use crate::server::{self, Parts, Server};
+use crate::session::{Engine, Interrupt, Session};
+use crate::toolchain::folder::SessionFolder;
+use crate::toolchain::prebuilt::Prebuilt;
+use crate::wire::{Connection, Sockets};
+use std::path::Path;
+use std::sync::Arc;
+
+/// Serves the front end that wrote `connection_file`.
+///
+/// # Errors
+/// One sentence with the next step, when the kernel cannot start.
+pub fn run(connection_file: &Path) -> Result<(), String> {
+    let connection = Connection::read(connection_file)?;
+    let prebuilt = Prebuilt::find()?;
+    let folder = Arc::new(SessionFolder::new()?);
+    for (name, value) in folder.environment(&prebuilt)? {
+        // SAFETY: no thread has been started yet, so nobody reads the environment meanwhile.
+        unsafe { std::env::set_var(name, value) };
+    }
+    // PUB hands messages to its subscribers in a task of its own, which must not wait for a cell.
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()
+        .map_err(|error| format!("The kernel's threads could not be started: {error}."))?;
+    let thread = runtime.block_on(serve(connection, prebuilt, folder.clone()))?;
+    // The engine ends its child when it goes.
+    let _ = thread.join();
+    drop(folder);
+    Ok(())
+}
+
+async fn serve(
+    connection: Connection,
+    prebuilt: Prebuilt,
+    folder: Arc<SessionFolder>,
+) -> Result<std::thread::JoinHandle<()>, String> {
+    let id = uuid::Uuid::new_v4().to_string();
+    let (sockets, requests) = Sockets::bind(&connection, &id).await?;
+    let sockets = Arc::new(sockets);
+    let (cells, inputs) = server::cells(&sockets, &id);
+    let sink = {
+        let cells = cells.clone();
+        Arc::new(move |output| cells.take(output))
+    };
+    let bridge = Bridge::open(&folder.socket(), sink)
+        .map_err(|error| format!("The socket for cells could not be opened: {error}."))?;
+    let interrupt = Interrupt::new(bridge.clone());
+    let (session, thread) = {
+        let (bridge, interrupt) = (bridge.clone(), interrupt.clone());
+        Session::start(move || Engine::start(folder, &prebuilt, bridge, interrupt))
+            .map_err(|error| format!("The interpreter's thread could not be started: {error}."))?
+    };
+    Server::new(Parts { sockets, session, interrupt, bridge, cells, id }).run(requests, inputs).await;
+    Ok(thread)
+}

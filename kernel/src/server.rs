@@ -1,0 +1,202 @@
+//! The event loop of a kernel: requests come in, cells run one after the other, busy and idle
+//! surround each request. It knows every room and does no work itself.
+
+mod cells;
+mod execute;
+mod history;
+mod parent;
+mod replies;
+
+use crate::session::{Outcome, Session};
+use crate::session::Interrupt;
+use crate::wire::{Channel, Incoming, Message, Sockets};
+use cells::Cells;
+use execute::Queued;
+use history::History;
+use jupyter_protocol::{ExecutionState, ReplyStatus, ShutdownReply, ShutdownRequest, Status};
+use serde_json::{Value, json};
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::mpsc;
+
+pub use cells::Sink;
+
+/// Long enough for the sockets to hand the last reply to the system: they do not linger.
+const LINGER: Duration = Duration::from_millis(250);
+
+/// Everything that can happen to a kernel.
+enum Event {
+    Request(Incoming),
+    CellDone(Outcome),
+    InputAsked(cells::InputAsked),
+    /// The front end that started this kernel has gone, or the system asks it to end.
+    Leave,
+    /// Ctrl-C in the terminal of the kernel.
+    InterruptKey,
+}
+
+/// One kernel.
+pub struct Server {
+    sockets: Arc<Sockets>,
+    session: Session,
+    interrupt: Interrupt,
+    bridge: crate::bridge::Bridge,
+    cells: Arc<Cells>,
+    history: History,
+    /// The number that the next cell with `store_history` gets.
+    count: usize,
+    queue: VecDeque<Queued>,
+    running: Option<Queued>,
+    /// The cell that waits for a line, and the front end that was asked.
+    asked: bool,
+    id: String,
+}
+
+/// What a server is made of.
+pub struct Parts {
+    pub sockets: Arc<Sockets>,
+    pub session: Session,
+    pub interrupt: Interrupt,
+    pub bridge: crate::bridge::Bridge,
+    pub cells: Arc<Cells>,
+    pub id: String,
+}
+
+/// The table of cells that turns what a child puts out into messages.
+pub fn cells(sockets: &Arc<Sockets>, id: &str) -> (Arc<Cells>, mpsc::UnboundedReceiver<cells::InputAsked>) {
+    Cells::new(sockets.iopub.clone(), id.to_owned())
+}
+
+pub use cells::{Cells as CellTable, InputAsked};
+
+impl Server {
+    pub fn new(parts: Parts) -> Self {
+        Self {
+            sockets: parts.sockets,
+            session: parts.session,
+            interrupt: parts.interrupt,
+            bridge: parts.bridge,
+            cells: parts.cells,
+            history: History::default(),
+            count: 1,
+            queue: VecDeque::new(),
+            running: None,
+            asked: false,
+            id: parts.id,
+        }
+    }
+
+    /// Serves until a front end asks for shutdown, or the one that started this kernel has gone.
+    pub async fn run(
+        mut self,
+        mut requests: mpsc::Receiver<Incoming>,
+        mut inputs: mpsc::UnboundedReceiver<InputAsked>,
+    ) {
+        let (done, mut cells_done) = mpsc::unbounded_channel();
+        let mut leave = Box::pin(parent::leave());
+        let mut key = Box::pin(parent::interrupt_key());
+        self.publish(&json!({}), "status", &Status { execution_state: ExecutionState::Starting }).await;
+        loop {
+            let event = tokio::select! {
+                Some(incoming) = requests.recv() => Event::Request(incoming),
+                Some(outcome) = cells_done.recv() => Event::CellDone(outcome),
+                Some(asked) = inputs.recv() => Event::InputAsked(asked),
+                () = &mut leave => Event::Leave,
+                () = &mut key => {
+                    key = Box::pin(parent::interrupt_key());
+                    Event::InterruptKey
+                }
+            };
+            match event {
+                Event::Request(incoming) => {
+                    if self.request(incoming).await {
+                        break;
+                    }
+                }
+                Event::CellDone(outcome) => {
+                    if self.cell_done(outcome).await {
+                        self.take_what_has_arrived(&mut requests).await;
+                        self.abort_queue().await;
+                    }
+                }
+                Event::InputAsked(asked) => self.ask_for_input(asked).await,
+                Event::Leave => break,
+                Event::InterruptKey => self.interrupt.ask(),
+            }
+            self.start_next(&done).await;
+        }
+        self.interrupt.end_all();
+        self.sockets.iopub.flush().await;
+        tokio::time::sleep(LINGER).await;
+    }
+
+    /// Serves one request; true when it ends the kernel.
+    async fn request(&mut self, incoming: Incoming) -> bool {
+        let Incoming { channel, message } = incoming;
+        match (channel, message.kind()) {
+            (Channel::Stdin, "input_reply") => {
+                self.input_reply(&message);
+                return false;
+            }
+            (Channel::Stdin, _) => return false,
+            (_, "execute_request") => {
+                self.enqueue(channel, message).await;
+                return false;
+            }
+            _ => {}
+        }
+        self.status(&message.header, ExecutionState::Busy).await;
+        let mut leaving = false;
+        match message.kind() {
+            "interrupt_request" => {
+                self.interrupt.ask();
+                self.reply(channel, &message, &json!({"status": "ok"})).await;
+            }
+            "shutdown_request" => {
+                let restart = serde_json::from_value(message.content.clone())
+                    .map(|request: ShutdownRequest| request.restart)
+                    .unwrap_or(false);
+                let reply = ShutdownReply { restart, status: ReplyStatus::Ok, error: None };
+                self.reply(channel, &message, &reply).await;
+                self.publish(&message.header, "shutdown_reply", &reply).await;
+                leaving = true;
+            }
+            "complete_request" => {
+                self.complete_later(channel, message);
+                return false;
+            }
+            kind => {
+                if let Some(content) = self.answer(kind, &message) {
+                    self.reply(channel, &message, &content).await;
+                }
+            }
+        }
+        self.status(&message.header, ExecutionState::Idle).await;
+        leaving
+    }
+
+    /// Sends a reply whose type is that of the request.
+    async fn reply(&self, channel: Channel, request: &Message, content: &impl serde::Serialize) {
+        let kind = request.kind().replace("_request", "_reply");
+        self.sockets.send(channel, &request.reply(&self.id, &kind, content)).await;
+    }
+
+    /// Sends a message to all front ends.
+    async fn publish(&self, parent: &Value, kind: &str, content: &impl serde::Serialize) {
+        self.sockets.iopub.send(Message::caused_by(parent, &self.id, kind, content)).await;
+    }
+
+    async fn status(&self, parent: &Value, state: ExecutionState) {
+        self.publish(parent, "status", &Status { execution_state: state }).await;
+    }
+
+    /// Requests that were sent right behind a failing cell belong to the same "Run all".
+    async fn take_what_has_arrived(&mut self, requests: &mut mpsc::Receiver<Incoming>) {
+        tokio::time::sleep(Duration::from_millis(20)).await;
+        while let Ok(incoming) = requests.try_recv() {
+            // A shutdown in the middle is served like any other; the front end repeats it if it must.
+            let _ = self.request(incoming).await;
+        }
+    }
+}

@@ -1,0 +1,118 @@
+//! Which request started which cell, and what becomes of the cell's output.
+
+use crate::bridge::Output;
+use crate::wire::{Iopub, Message, Text};
+use ferrolens_frames::{Bundle, CellId, Frame};
+use serde_json::{Value, json};
+use std::collections::BTreeMap;
+use std::sync::{Mutex, MutexGuard};
+use tokio::sync::mpsc;
+
+/// How many past cells can still put out something, from a thread that outlived them.
+const REMEMBERED: usize = 10_000;
+
+/// A cell waits for a line from the user.
+#[derive(Debug)]
+pub struct InputAsked {
+    pub prompt: String,
+    pub password: bool,
+}
+
+#[derive(Debug, Clone)]
+struct Cell {
+    /// The header of its request.
+    parent: Value,
+    silent: bool,
+    count: usize,
+}
+
+/// The table, shared with the bridge's threads.
+pub struct Cells {
+    table: Mutex<BTreeMap<CellId, Cell>>,
+    iopub: Iopub,
+    inputs: mpsc::UnboundedSender<InputAsked>,
+    id: String,
+}
+
+pub use crate::bridge::Sink;
+
+impl Cells {
+    pub(super) fn new(
+        iopub: Iopub,
+        id: String,
+    ) -> (std::sync::Arc<Self>, mpsc::UnboundedReceiver<InputAsked>) {
+        let (inputs, asked) = mpsc::unbounded_channel();
+        (std::sync::Arc::new(Self { table: Mutex::default(), iopub, inputs, id }), asked)
+    }
+
+    /// Enters a cell, and returns its number.
+    pub(super) fn enter(&self, parent: Value, silent: bool, count: usize) -> CellId {
+        let mut table = self.lock();
+        let id = table.last_key_value().map_or(1, |(last, _)| last + 1);
+        table.insert(id, Cell { parent, silent, count });
+        if table.len() > REMEMBERED {
+            table.pop_first();
+        }
+        id
+    }
+
+    /// Turns output into a message. Called from the bridge's threads.
+    pub fn take(&self, output: Output) {
+        let cell = {
+            let table = self.lock();
+            table.get(&output.cell).or_else(|| table.last_key_value().map(|(_, cell)| cell)).cloned()
+        };
+        let Some(cell) = cell else {
+            // Before the first cell there is no request that the output could belong to.
+            if let Frame::Stream { .. } = output.frame {
+                eprint!("{}", String::from_utf8_lossy(&output.body));
+            }
+            return;
+        };
+        if let Frame::Input { prompt, password, .. } = output.frame {
+            let _ = self.inputs.send(InputAsked { prompt, password });
+            return;
+        }
+        if cell.silent {
+            return;
+        }
+        let parent = &cell.parent;
+        match output.frame {
+            Frame::Stream { name, .. } => {
+                self.iopub.text_blocking(Text { parent: parent.clone(), name, bytes: output.body });
+            }
+            Frame::Display { data, metadata, display_id, .. } => {
+                let transient = match display_id {
+                    Some(id) => json!({"display_id": id}),
+                    None => json!({}),
+                };
+                self.publish(parent, "display_data", rich(&data, &metadata, transient));
+            }
+            Frame::Update { data, metadata, display_id, .. } => {
+                let transient = json!({"display_id": display_id});
+                self.publish(parent, "update_display_data", rich(&data, &metadata, transient));
+            }
+            Frame::Value { data, metadata, .. } => {
+                let mut content = rich(&data, &metadata, json!({}));
+                content["execution_count"] = json!(cell.count);
+                self.publish(parent, "execute_result", content);
+            }
+            Frame::Clear { wait, .. } => {
+                self.publish(parent, "clear_output", json!({"wait": wait}));
+            }
+            Frame::Hello { .. } | Frame::Failed { .. } | Frame::Input { .. } | Frame::Synced { .. } => {}
+        }
+    }
+
+    fn publish(&self, parent: &Value, kind: &str, content: Value) {
+        self.iopub.send_blocking(Message::caused_by(parent, &self.id, kind, &content));
+    }
+
+    fn lock(&self) -> MutexGuard<'_, BTreeMap<CellId, Cell>> {
+        self.table.lock().unwrap_or_else(|bad| bad.into_inner())
+    }
+}
+
+fn rich(data: &Bundle, metadata: &Bundle, transient: Value) -> Value {
+    json!({"data": data, "metadata": metadata, "transient": transient})
+}

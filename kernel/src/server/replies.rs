@@ -1,0 +1,129 @@
+//! Requests that are answered at once, also while a cell runs.
+
+use super::Server;
+use crate::assist;
+use crate::session::Completions;
+use crate::wire::{Channel, Message};
+use jupyter_protocol::{
+    CommInfoReply, ExecutionState, IsCompleteReply, IsCompleteReplyStatus, ReplyStatus, Status,
+};
+use serde_json::{Value, json};
+use std::collections::HashMap;
+
+impl Server {
+    /// The content of the reply; `None` for messages that have none.
+    pub(super) fn answer(&self, kind: &str, message: &Message) -> Option<Value> {
+        let content = &message.content;
+        match kind {
+            "kernel_info_request" => Some(kernel_info()),
+            "is_complete_request" => {
+                let code = content["code"].as_str().unwrap_or("");
+                Some(is_complete(code))
+            }
+            "inspect_request" => {
+                Some(json!({"status": "ok", "found": false, "data": {}, "metadata": {}}))
+            }
+            "history_request" => Some(self.history.answer(content)),
+            "comm_info_request" => {
+                let reply =
+                    CommInfoReply { status: ReplyStatus::Ok, comms: HashMap::new(), error: None };
+                serde_json::to_value(reply).ok()
+            }
+            "connect_request" => Some(json!({"status": "ok"})),
+            // No comm is open yet: messages to one are for a session that has ended.
+            "comm_open" | "comm_msg" | "comm_close" => None,
+            other if other.ends_with("_request") => Some(json!({
+                "status": "error",
+                "ename": "NotSupported",
+                "evalue": format!("this kernel does not answer `{other}`"),
+                "traceback": [],
+            })),
+            _ => None,
+        }
+    }
+
+    /// Answers a `complete_request` when the interpreter can; everything else goes on meanwhile.
+    pub(super) fn complete_later(&self, channel: Channel, message: Message) {
+        let content = &message.content;
+        let code = content["code"].as_str().unwrap_or("").to_owned();
+        let cursor = content["cursor_pos"].as_u64().and_then(|at| usize::try_from(at).ok());
+        let cursor = assist::byte_of_character(&code, cursor.unwrap_or(usize::MAX));
+        let session = self.running.is_none().then(|| self.session.clone());
+        let (sockets, id) = (self.sockets.clone(), self.id.clone());
+        tokio::spawn(async move {
+            let found = match session {
+                Some(session) => session.complete(code.clone(), cursor).await,
+                None => Completions { start: cursor, end: cursor, items: Vec::new() },
+            };
+            let content = completions(&code, &found);
+            sockets.send(channel, &message.reply(&id, "complete_reply", &content)).await;
+            let idle = Status { execution_state: ExecutionState::Idle };
+            sockets.iopub.send(Message::caused_by(&message.header, &id, "status", &idle)).await;
+        });
+    }
+}
+
+fn completions(code: &str, found: &Completions) -> Value {
+    let start = assist::character_of_byte(code, found.start);
+    let end = assist::character_of_byte(code, found.end);
+    let types: Vec<Value> = found
+        .items
+        .iter()
+        .map(|item| {
+            json!({
+                "text": item.text, "type": item.kind, "start": start, "end": end,
+                "signature": item.label.strip_prefix(&item.text).unwrap_or(&item.label),
+            })
+        })
+        .collect();
+    let matches: Vec<&str> = found.items.iter().map(|item| item.text.as_str()).collect();
+    json!({
+        "status": "ok", "matches": matches, "cursor_start": start, "cursor_end": end,
+        "metadata": {"_jupyter_types_experimental": types},
+    })
+}
+
+/// Sent as a value: the protocol crate's type lacks `supported_features`.
+fn kernel_info() -> Value {
+    json!({
+        "status": "ok",
+        "protocol_version": "5.4",
+        "implementation": "ferrolens",
+        "implementation_version": env!("CARGO_PKG_VERSION"),
+        "language_info": {
+            "name": "rust",
+            "version": env!("CARGO_PKG_RUST_VERSION"),
+            "mimetype": "text/x-rustsrc",
+            "file_extension": ".rs",
+            "pygments_lexer": "rust",
+            "codemirror_mode": "rust",
+            "nbconvert_exporter": "script",
+        },
+        "banner": concat!(
+            "ferrolens ", env!("CARGO_PKG_VERSION"),
+            ": Rust for mechanistic interpretability. `use ferrolens::prelude::*;` is in force."
+        ),
+        "help_links": [{"text": "Rust", "url": "https://doc.rust-lang.org/std/"}],
+        "debugger": false,
+        "supported_features": [],
+    })
+}
+
+fn is_complete(code: &str) -> Value {
+    let reply = match assist::is_complete(code) {
+        assist::Completeness::Complete => IsCompleteReply::complete(),
+        assist::Completeness::Invalid => IsCompleteReply::invalid(),
+        assist::Completeness::Incomplete { indent } => IsCompleteReply {
+            status: IsCompleteReplyStatus::Incomplete,
+            indent: " ".repeat(indent),
+        },
+    };
+    let mut content = serde_json::to_value(reply).unwrap_or_else(|_| json!({"status": "unknown"}));
+    // The protocol has the indent with `incomplete` alone.
+    if content["status"] != "incomplete"
+        && let Some(content) = content.as_object_mut()
+    {
+        content.remove("indent");
+    }
+    content
+}

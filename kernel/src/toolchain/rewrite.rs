@@ -1,0 +1,77 @@
+//! Small changes to the text that the engine generates around a cell, each inside its own line so
+//! that no diagnostic moves.
+//!
+//! The engine reports how a cell ended by printing marker lines to the cell's standard output. A
+//! cell that prints text without a newline, or the marker itself, would confuse it. The prelude
+//! sends the same words on a private pipe, together with what an error message needs.
+
+use std::path::Path;
+
+/// What the engine generates, and what takes its place.
+const REPLACEMENTS: &[(&str, &str)] = &[
+    (r#"println!("EVCXR_PANIC_NOTIFICATION");"#, "::ferrolens::emit::cell_panicked();"),
+    (r#"eprintln!("{}", error);"#, "::ferrolens::emit::cell_failed(&error);"),
+    (r#"println!("{}", evcxr_internal_runtime::USER_ERROR_OCCURRED);"#, ""),
+    (
+        r#"println!("{VARIABLE_CHANGED_TYPE}{name}");"#,
+        r#"::ferrolens::emit::control(&format!("{VARIABLE_CHANGED_TYPE}{name}"));"#,
+    ),
+];
+
+/// `(EXPR).evcxr_display();` becomes `(EXPR).ferrolens_last().evcxr_display();`, whose method is
+/// found on the prelude's rich types first, then on the value's own type, then on anything with
+/// `Debug`. The last such line is the engine's; a cell's own text may hold others.
+const DISPLAY: (&str, &str) =
+    (").evcxr_display();", ").ferrolens_last().evcxr_display();");
+
+/// Rewrites the file in place.
+pub(super) fn file(path: &Path) -> Result<(), String> {
+    let text = std::fs::read_to_string(path).map_err(|error| error.to_string())?;
+    let rewritten = source(&text);
+    if rewritten == text {
+        return Ok(());
+    }
+    std::fs::write(path, rewritten).map_err(|error| error.to_string())
+}
+
+/// The generated source with the engine's reports replaced by the prelude's.
+pub(super) fn source(text: &str) -> String {
+    let mut lines: Vec<String> = text.split('\n').map(str::to_owned).collect();
+    for line in &mut lines {
+        let trimmed = line.trim();
+        for (from, to) in REPLACEMENTS {
+            if trimmed == *from {
+                *line = (*to).to_owned();
+                break;
+            }
+        }
+    }
+    if let Some(line) = lines.iter_mut().rfind(|line| line.trim() == DISPLAY.0) {
+        *line = DISPLAY.1.to_owned();
+    }
+    lines.join("\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::source;
+
+    #[test]
+    fn reports_go_through_the_prelude_and_no_line_moves() {
+        let generated = "fn f() {\n(\n1 + 1\n).evcxr_display();\n    \
+                         println!(\"EVCXR_PANIC_NOTIFICATION\");\n}\n";
+        let rewritten = source(generated);
+        assert_eq!(
+            rewritten,
+            "fn f() {\n(\n1 + 1\n).ferrolens_last().evcxr_display();\n\
+             ::ferrolens::emit::cell_panicked();\n}\n"
+        );
+        assert_eq!(rewritten.lines().count(), generated.lines().count());
+    }
+
+    #[test]
+    fn a_cell_without_a_last_expression_keeps_its_text() {
+        let generated = "fn f() {\nlet x = 1;\n}\n";
+        assert_eq!(source(generated), generated);
+    }
+}

@@ -1,0 +1,16 @@
+//! Bytes on sockets: the connection file, five sockets, signatures, and the one owner of order on
+//! iopub. The only room that says zeromq.
+//!
+//! `jupyter-zmq-client` was read first. Its heartbeat answers `pong` instead of echoing, and a
+//! message whose content it cannot parse is lost with its header, so that no reply is possible; so
+//! the sockets are bound here, and the message types are taken from `jupyter-protocol`.
+
+pub mod connection;
+pub mod iopub;
+pub mod message;
+pub mod sockets;
+
+pub use connection::Connection;
+pub use iopub::{Iopub, Text};
+pub use message::{Malformed, Message};
+pub use sockets::{Channel, Incoming, Sockets};

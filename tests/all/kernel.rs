@@ -1,0 +1,7 @@
+//! The installed kernel over real sockets.
+
+mod failures;
+mod lifecycle;
+mod output;
+mod protocol;
+mod shared_statics;

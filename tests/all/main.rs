@@ -1,0 +1,4 @@
+//! All Rust tests that need more than one crate, in one binary.
+
+mod kernel;
+mod tidy;

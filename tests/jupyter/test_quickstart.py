@@ -1,0 +1,135 @@
+"""The quickstart: executed headlessly, exported with no network, and in a real JupyterLab."""
+
+import json
+import os
+import re
+import secrets
+import shutil
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from pathlib import Path
+
+import nbformat
+import pytest
+from conftest import QUICKSTART
+
+PLOTLY = "application/vnd.plotly.v1+json"
+
+
+def outputs(book):
+    return [output for cell in book.cells if cell.cell_type == "code" for output in cell.outputs]
+
+
+def figures(book):
+    return [output for output in outputs(book) if PLOTLY in output.get("data", {})]
+
+
+def test_it_is_saved_without_outputs():
+    book = nbformat.read(QUICKSTART, as_version=4)
+    assert book.metadata.kernelspec.name == "ferrolens"
+    assert not outputs(book)
+    # A sentence of Markdown before each cell.
+    kinds = [cell.cell_type for cell in book.cells]
+    for at, kind in enumerate(kinds):
+        assert kind == "markdown" or kinds[at - 1] == "markdown", book.cells[at].source
+
+
+def test_it_runs(executed_quickstart):
+    book = nbformat.read(executed_quickstart / "executed.ipynb", as_version=4)
+    nbformat.validate(book)
+    assert not [output for output in outputs(book) if output.output_type == "error"]
+    assert len(figures(book)) >= 3
+    for figure in figures(book):
+        # Where no script can run, a picture still shows.
+        assert figure.data["image/svg+xml"].lstrip().startswith("<svg")
+        assert "text/plain" in figure.data
+    tables = [output for output in outputs(book) if "<table" in output.get("data", {}).get("text/html", "")]
+    assert tables
+
+
+def test_the_exported_page_draws_every_figure_with_no_network(executed_quickstart, browser, tmp_path):
+    figure_count = len(figures(nbformat.read(executed_quickstart / "executed.ipynb", as_version=4)))
+    page = browser.new_page(viewport={"width": 1100, "height": 1400})
+    page.route(re.compile("^https?://"), lambda route: route.abort())
+    page.goto((executed_quickstart / "executed.html").as_uri())
+    page.wait_for_function(
+        "count => document.querySelectorAll('.js-plotly-plot .main-svg').length >= count", arg=figure_count,
+        timeout=60_000,
+    )
+    drawn = page.locator(".js-plotly-plot").count()
+    page.screenshot(path=tmp_path / "export.png", full_page=True)
+    assert drawn == figure_count
+    assert (tmp_path / "export.png").stat().st_size > 50_000
+    page.close()
+
+
+@pytest.fixture(scope="module")
+def lab(tmp_path_factory):
+    """A JupyterLab on loopback with a copy of the quickstart."""
+    folder = tmp_path_factory.mktemp("lab")
+    shutil.copy(QUICKSTART, folder / "quickstart.ipynb")
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    token = secrets.token_hex(16)
+    log = (folder / "lab.log").open("wb")
+    server = subprocess.Popen(
+        [str(Path(sys.executable).with_name("jupyter")), "lab", "--no-browser", "--allow-root", f"--port={port}",
+         "--ip=127.0.0.1", f"--IdentityProvider.token={token}", f"--ServerApp.root_dir={folder}",
+         "--LabApp.news_url=", "--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate"],
+        stdout=log, stderr=log, env=os.environ | {"JUPYTER_CONFIG_DIR": str(folder / "config")},
+    )
+    url = f"http://127.0.0.1:{port}"
+    try:
+        for _ in range(300):
+            try:
+                urllib.request.urlopen(f"{url}/api/status?token={token}", timeout=2)
+                break
+            except OSError:
+                assert server.poll() is None, (folder / "lab.log").read_text()
+                time.sleep(0.2)
+        yield folder, url, token
+    finally:
+        server.terminate()
+        server.wait(timeout=30)
+
+
+def test_it_runs_in_jupyterlab(lab, browser, tmp_path):
+    folder, url, token = lab
+    page = browser.new_page(viewport={"width": 1300, "height": 1000})
+    page.goto(f"{url}/lab/tree/quickstart.ipynb?token={token}")
+    page.wait_for_selector(".jp-NotebookPanel", timeout=60_000)
+    page.wait_for_selector(".jp-Notebook-ExecutionIndicator[data-status='idle']", timeout=60_000)
+    page.click("text=Run")
+    page.click("text=Run All Cells")
+    count = sum(cell.cell_type == "code" for cell in nbformat.read(QUICKSTART, as_version=4).cells)
+    # JupyterLab draws only the cells in view: the kernel's word is taken for the rest.
+    page.wait_for_function(
+        """count => {
+            const prompts = [...document.querySelectorAll('.jp-InputPrompt')].map(p => p.textContent);
+            return !prompts.some(p => p.includes('*')) &&
+                document.querySelector(".jp-Notebook-ExecutionIndicator[data-status='idle']");
+        }""",
+        arg=count, timeout=180_000,
+    )
+    page.keyboard.press("Control+s")
+    for _ in range(100):
+        book = nbformat.read(folder / "quickstart.ipynb", as_version=4)
+        if all(cell.execution_count for cell in book.cells if cell.cell_type == "code"):
+            break
+        page.wait_for_timeout(300)
+    code = [cell for cell in book.cells if cell.cell_type == "code"]
+    assert [cell.execution_count for cell in code] == list(range(1, count + 1))
+    assert not [output for output in outputs(book) if output.output_type == "error"]
+    # The renderer of the Python package `plotly` draws the figure in view.
+    plot = page.locator(".js-plotly-plot").first
+    plot.scroll_into_view_if_needed()
+    page.wait_for_selector(".js-plotly-plot .main-svg", timeout=60_000)
+    shots = Path(os.environ.get("FERROLENS_SCREENSHOTS", tmp_path))
+    shots.mkdir(parents=True, exist_ok=True)
+    page.screenshot(path=shots / "quickstart-lab.png")
+    assert (shots / "quickstart-lab.png").stat().st_size > 30_000
+    page.close()

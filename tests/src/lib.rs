@@ -1,0 +1,12 @@
+//! A front end that speaks real ZMQ to the installed kernel, for the tests in `all/`.
+//!
+//! It is strict: a message that no test asked for, a process or a folder that outlives its kernel,
+//! is a failure.
+
+mod front_end;
+mod installed;
+mod outputs;
+
+pub use front_end::{FrontEnd, Reply};
+pub use installed::{installed_kernel, shared};
+pub use outputs::Outputs;
