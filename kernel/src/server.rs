@@ -115,8 +115,13 @@ impl Server {
                     }
                 }
                 Event::CellDone(outcome) => {
-                    if self.cell_done(outcome).await {
+                    let aborts = outcome.error.is_some() && self.stops_on_error();
+                    if aborts {
+                        // Before the reply: what comes after it is a new decision of the user.
                         self.take_what_has_arrived(&mut requests).await;
+                    }
+                    self.cell_done(outcome).await;
+                    if aborts {
                         self.abort_queue().await;
                     }
                 }

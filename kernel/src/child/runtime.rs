@@ -7,6 +7,7 @@ use std::ffi::c_void;
 use std::io::{BufRead, BufReader};
 use std::os::fd::{AsRawFd, FromRawFd, RawFd};
 use std::os::unix::net::UnixStream;
+use std::path::{Path, PathBuf};
 use std::sync::{Mutex, OnceLock};
 
 /// The line that tells the engine that a cell's function has returned.
@@ -32,6 +33,9 @@ pub(super) fn run() -> ! {
 }
 
 fn serve() -> Result<(), String> {
+    // The engine switches backtraces on; a reader of a notebook wants the message and the place.
+    // SAFETY: no thread has been started yet, so nobody reads the environment meanwhile.
+    unsafe { std::env::remove_var("RUST_BACKTRACE") };
     let orders = engine_pipes()?;
     *LEGACY.lock().map_err(|error| error.to_string())? = Some(super::legacy::Legacy::default());
     load_prelude();
@@ -96,19 +100,19 @@ fn inherited_pipes() -> Option<(RawFd, RawFd)> {
 
 /// Loads the prelude before the first cell asks for it. Without it, cells that do not use it run.
 fn load_prelude() {
-    let Some(path) = std::env::var_os(PRELUDE_ENV) else {
+    let Some(path) = std::env::var_os(PRELUDE_ENV).map(PathBuf::from) else {
         return;
     };
-    // SAFETY: the installation's own library; its initialisers are Rust's.
-    let library = match unsafe { Library::open(Some(&path), RTLD_NOW | RTLD_GLOBAL) } {
-        Ok(library) => library,
-        Err(error) => {
-            door::say(
-                StreamName::Stderr,
-                format!("The prelude could not be loaded: {error}. Run install.sh again.\n").as_bytes(),
-            );
-            return;
+    // The standard library that prelude and cells share lies beside it; once it is loaded, the
+    // loader finds it by its name, and needs no search path.
+    let beside = path.parent().and_then(|folder| std::fs::read_dir(folder).ok());
+    for entry in beside.into_iter().flatten().flatten() {
+        if entry.file_name().to_string_lossy().starts_with("libstd-") {
+            load(&entry.path());
         }
+    }
+    let Some(library) = load(&path) else {
+        return;
     };
     // SAFETY: the types are those under which the prelude's `emit` room exports these names.
     unsafe {
@@ -120,8 +124,20 @@ fn load_prelude() {
             legacy: library.get(b"ferrolens_prelude_legacy").ok().map(|symbol| *symbol),
         });
     }
-    // Never unloaded: cells hold its code.
-    std::mem::forget(library);
+}
+
+/// Loads a library of the installation for good: cells hold its code.
+fn load(path: &Path) -> Option<&'static Library> {
+    // SAFETY: the installation's own library; its initialisers are Rust's.
+    match unsafe { Library::open(Some(path), RTLD_NOW | RTLD_GLOBAL) } {
+        Ok(library) => Some(Box::leak(Box::new(library))),
+        Err(error) => {
+            let why = std::error::Error::source(&error).map_or_else(|| error.to_string(), ToString::to_string);
+            let sentence = format!("{} could not be loaded: {why}. Run install.sh again.\n", path.display());
+            door::say(StreamName::Stderr, sentence.as_bytes());
+            None
+        }
+    }
 }
 
 fn load_and_run(path: &str, function: &str, variables: *mut c_void) -> Result<*mut c_void, String> {

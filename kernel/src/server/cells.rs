@@ -60,10 +60,12 @@ impl Cells {
     pub fn take(&self, output: Output) {
         let cell = {
             let table = self.lock();
-            table.get(&output.cell).or_else(|| table.last_key_value().map(|(_, cell)| cell)).cloned()
+            // The oldest cells are forgotten; their late output goes to the newest.
+            let newest = || table.last_key_value().filter(|_| output.cell != 0).map(|(_, cell)| cell);
+            table.get(&output.cell).or_else(newest).cloned()
         };
         let Some(cell) = cell else {
-            // Before the first cell there is no request that the output could belong to.
+            // Before the first cell, the interpreter prepares itself; no request asked for that.
             if let Frame::Stream { .. } = output.frame {
                 eprint!("{}", String::from_utf8_lossy(&output.body));
             }

