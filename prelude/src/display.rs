@@ -1,0 +1,37 @@
+//! What values look like: the only room that knows about colours, HTML and axis titles.
+//!
+//! | I want to… | use |
+//! | --- | --- |
+//! | show a value in the middle of a cell | [`display()`] |
+//! | show HTML, Markdown, an image | [`Html`], [`Markdown`], [`Latex`], [`Svg`], [`Png`], [`Jpeg`], [`Json`] |
+//! | plot a tensor | [`heatmap`], [`line`](line()), [`bar`], [`scatter`], [`histogram`] |
+//! | colour tokens by a value | [`coloured_tokens`] |
+//! | see how far a loop is | [`progress`](progress()) |
+//! | have plots in an exported page without a network | [`init_plotly`] |
+//!
+//! Tensors, data frames, series and plotly's [`Plot`](plotly::Plot) show themselves.
+
+mod escape;
+mod figure;
+mod handle;
+mod legacy;
+mod library;
+mod media;
+mod numbers;
+mod plots;
+mod progress;
+mod static_picture;
+mod tables;
+mod tensors;
+mod text;
+mod tokens;
+
+pub use handle::{DisplayHandle, clear_output, display};
+pub use library::init_plotly;
+pub use media::{Html, Javascript, Jpeg, Json, Latex, Markdown, Png, Svg};
+pub use numbers::Numbers;
+pub use plots::{
+    ColourScale, Normalise, PlotOptions, bar, heatmap, histogram, line, scatter, token_label,
+};
+pub use progress::{Progress, progress};
+pub use tokens::{ColouredTokens, coloured_tokens};

@@ -1,0 +1,127 @@
+//! Values shown while the cell runs.
+
+use super::library;
+use crate::emit::{self, Bundle, Rich};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+/// Shows a value now, wherever the cell is. Works with a value and with a reference to it.
+///
+/// ```
+/// use ferrolens::display::{Markdown, display};
+///
+/// let status = display(Markdown("**loading**"));
+/// status.update(Markdown("**done**"));
+/// ```
+pub fn display(value: impl Rich) -> DisplayHandle {
+    let handle = DisplayHandle { id: new_id() };
+    value.prepare();
+    emit::send_display(value.bundle(), &handle.id);
+    handle
+}
+
+/// Clears what the running cell has shown so far: at once, or (`wait`) when something new comes,
+/// which does not flicker.
+pub fn clear_output(wait: bool) {
+    emit::clear(wait);
+    library::output_was_cleared();
+}
+
+/// A value that was shown and can be replaced where it stands, from this cell or a later one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DisplayHandle {
+    id: String,
+}
+
+impl DisplayHandle {
+    /// Shows another value in the place of the last.
+    pub fn update(&self, value: impl Rich) {
+        value.prepare();
+        emit::send_update(value.bundle(), &self.id);
+    }
+
+    /// The name under which the notebook knows this output.
+    #[must_use]
+    pub fn id(&self) -> &str {
+        &self.id
+    }
+}
+
+/// Nothing to see: the value itself is on the page already.
+impl Rich for DisplayHandle {
+    fn bundle(&self) -> Bundle {
+        Bundle::new()
+    }
+}
+
+/// An id that no earlier process has used either: a notebook keeps outputs across restarts.
+pub(super) fn new_id() -> String {
+    static COUNT: AtomicU64 = AtomicU64::new(0);
+    let count = COUNT.fetch_add(1, Ordering::Relaxed);
+    let nanoseconds = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .map_or(0, |time| time.as_nanos());
+    format!(
+        "ferrolens-{:x}-{nanoseconds:x}-{count:x}",
+        std::process::id()
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::display::Html;
+    use crate::emit::Host;
+    use ferrolens_frames::Frame;
+
+    #[test]
+    fn a_handle_updates_what_it_showed() {
+        let (handle, sent) = crate::emit::fake::with_host(|| {
+            assert!(Host::find().is_some());
+            let handle = display(&Html("<i>a</i>"));
+            handle.update(Html("<i>b</i>".to_owned()));
+            handle
+        });
+        let [
+            Frame::Display {
+                cell: 7,
+                data: first,
+                display_id: Some(id),
+                ..
+            },
+            Frame::Update {
+                cell: 7,
+                data: second,
+                display_id,
+                ..
+            },
+        ] = sent.frames.as_slice()
+        else {
+            panic!("a display and its update were expected: {sent:?}");
+        };
+        assert_eq!((id.as_str(), display_id), (handle.id(), id));
+        assert_eq!(
+            (&first["text/html"], &second["text/plain"]),
+            (&"<i>a</i>".into(), &"b".into())
+        );
+        assert_ne!(new_id(), new_id());
+    }
+
+    #[test]
+    fn an_empty_bundle_sends_nothing() {
+        let (_, sent) = crate::emit::fake::with_host(|| display(()));
+        assert!(sent.frames.is_empty());
+    }
+
+    #[test]
+    fn clear_output_is_a_frame() {
+        let ((), sent) = crate::emit::fake::with_host(|| clear_output(true));
+        assert_eq!(
+            sent.frames,
+            [Frame::Clear {
+                cell: 7,
+                wait: true
+            }]
+        );
+    }
+}

@@ -1,0 +1,227 @@
+//! Named series of numbers: lines, bars, points.
+
+use super::labels::{self, hover, token_label};
+use super::options::PlotOptions;
+use super::trace::JsonTrace;
+use super::{plot, rounded};
+use crate::display::Numbers;
+use crate::error::{Error, Result};
+use plotly::layout::{Axis, BarMode};
+use plotly::{Layout, Plot};
+use serde_json::{Value, json};
+
+/// Draws one line for each named series.
+///
+/// ```
+/// use ferrolens::display::{PlotOptions, line};
+///
+/// let (clean, ablated) = (vec![2.1_f32, 1.7, 1.5], vec![2.1_f32, 1.9, 1.9]);
+/// let options = PlotOptions::new().x_labels(["The", " cat", " sat"]).y_title("loss (nats)");
+/// let plot = line(&[("clean", &clean), ("ablated", &ablated)], options)?;
+/// # Ok::<(), ferrolens::Error>(())
+/// ```
+///
+/// # Errors
+/// There is no series, a series cannot be read, or labels, positions or error bars are not as many
+/// as the values.
+pub fn line(series: &[(&str, &dyn Numbers)], options: PlotOptions) -> Result<Plot> {
+    let series = Series::read(series, &options)?;
+    let x = options
+        .x_values
+        .clone()
+        .unwrap_or_else(|| counted(series.len));
+    let mode = if options.markers || series.len < 2 {
+        "lines+markers"
+    } else {
+        "lines"
+    };
+    let traces = series.traces(
+        &options,
+        |name, values| json!({"type": "scatter", "mode": mode, "name": name, "x": x, "y": values}),
+    )?;
+    let axis = labels::put(Axis::new(), &options.x_labels, series.len, "x")?;
+    finish(traces, options, axis, Layout::new())
+}
+
+/// Draws one bar for each value, side by side where there are several named series.
+///
+/// # Errors
+/// There is no series, a series cannot be read, or labels or error bars are not as many as the
+/// values.
+pub fn bar(series: &[(&str, &dyn Numbers)], options: PlotOptions) -> Result<Plot> {
+    let series = Series::read(series, &options)?;
+    let x = options
+        .x_values
+        .clone()
+        .unwrap_or_else(|| counted(series.len));
+    let traces = series.traces(&options, |name, values| {
+        let mut trace = json!({"type": "bar", "name": name, "x": x, "y": values});
+        if options.show_values {
+            let texts: Vec<String> = values.iter().map(|value| format!("{value:.2}")).collect();
+            trace["text"] = json!(texts);
+        }
+        trace
+    })?;
+    let axis = labels::put(Axis::new(), &options.x_labels, series.len, "x")?;
+    let mode = if options.stacked {
+        BarMode::Relative
+    } else {
+        BarMode::Group
+    };
+    finish(
+        traces,
+        options,
+        axis.zero_line(false),
+        Layout::new().bar_mode(mode),
+    )
+}
+
+/// Draws one point for each pair of values.
+///
+/// # Errors
+/// The values cannot be read, or x, y, labels and colours are not equally many.
+pub fn scatter(x: &dyn Numbers, y: &dyn Numbers, options: PlotOptions) -> Result<Plot> {
+    let (x, y) = (x.numbers()?, y.numbers()?);
+    same_len("x values", x.len(), y.len())?;
+    let mut marker = json!({"size": 6});
+    if let Some(values) = &options.point_values {
+        same_len("colour values", values.len(), y.len())?;
+        let scale = options.colour_scale.for_values(values.iter().copied());
+        marker["color"] = json!(values.iter().copied().map(rounded).collect::<Vec<_>>());
+        marker["colorscale"] = scale.json();
+        marker["showscale"] = json!(true);
+        marker["colorbar"] = json!({"title": {"text": labels::title(&options.value_title)}});
+        if let Some((low, high)) = options.colour_range {
+            (marker["cmin"], marker["cmax"]) = (json!(low), json!(high));
+        } else if scale.is_centred() {
+            marker["cmid"] = json!(0.0);
+        }
+    }
+    let mut trace = json!({
+        "type": "scatter",
+        "mode": "markers",
+        "x": x.into_iter().map(rounded).collect::<Vec<_>>(),
+        "y": y.iter().copied().map(rounded).collect::<Vec<_>>(),
+        "marker": marker,
+        "hovertemplate": hover_text(&options),
+    });
+    if !options.point_labels.is_empty() {
+        same_len("point labels", options.point_labels.len(), y.len())?;
+        let names: Vec<String> = options
+            .point_labels
+            .iter()
+            .map(|label| token_label(label))
+            .collect();
+        trace["customdata"] = json!(names);
+    }
+    finish(vec![JsonTrace(trace)], options, Axis::new(), Layout::new())
+}
+
+struct Series {
+    named: Vec<(String, Vec<f64>)>,
+    /// The number of values of the longest.
+    len: usize,
+}
+
+impl Series {
+    fn read(series: &[(&str, &dyn Numbers)], options: &PlotOptions) -> Result<Self> {
+        let mut named = Vec::new();
+        for (name, values) in series {
+            let values = values
+                .numbers()
+                .map_err(|error| error.context(format!("the series {name:?}")))?;
+            named.push((
+                (*name).to_owned(),
+                values.into_iter().map(rounded).collect::<Vec<_>>(),
+            ));
+        }
+        let Some(len) = named.iter().map(|(_, values)| values.len()).max() else {
+            return Err(Error::new(
+                "there is no series to draw; give at least one `(name, &values)`",
+            ));
+        };
+        if let Some(x) = &options.x_values {
+            same_len("x values", x.len(), len)?;
+        }
+        Ok(Self { named, len })
+    }
+
+    fn traces(
+        &self,
+        options: &PlotOptions,
+        make: impl Fn(&str, &[f64]) -> Value,
+    ) -> Result<Vec<JsonTrace>> {
+        let only = self.named.len() == 1;
+        let named = self.named.iter().enumerate();
+        named
+            .map(|(index, (name, values))| {
+                let mut trace = make(&token_label(name), values);
+                if let Some(errors) = options.errors.get(index) {
+                    same_len("error bars", errors.len(), values.len())?;
+                    trace["error_y"] = json!({"type": "data", "array": errors, "visible": true});
+                }
+                let name = if only {
+                    String::new()
+                } else {
+                    format!("<extra>{}</extra>", hover(name))
+                };
+                let extra = if name.is_empty() {
+                    "<extra></extra>".to_owned()
+                } else {
+                    name
+                };
+                trace["hovertemplate"] = json!(format!("%{{x}}: %{{y:.4g}}{extra}"));
+                Ok(JsonTrace(trace))
+            })
+            .collect()
+    }
+}
+
+fn finish(
+    traces: Vec<JsonTrace>,
+    mut options: PlotOptions,
+    x: Axis,
+    layout: Layout,
+) -> Result<Plot> {
+    options.width = options
+        .width
+        .or(Some(labels::room(&options.x_labels, 700, 18, 220)));
+    let legend = traces.len() > 1;
+    Ok(plot(
+        traces,
+        &options,
+        (x, Axis::new()),
+        layout.show_legend(legend),
+    ))
+}
+
+fn hover_text(options: &PlotOptions) -> String {
+    let or = |title: &str, default: &str| hover(if title.is_empty() { default } else { title });
+    let mut text = String::new();
+    if !options.point_labels.is_empty() {
+        text.push_str("<b>%{customdata}</b><br>");
+    }
+    text.push_str(&format!("{}: %{{x:.4g}}<br>", or(&options.x_title, "x")));
+    text.push_str(&format!("{}: %{{y:.4g}}", or(&options.y_title, "y")));
+    if options.point_values.is_some() {
+        text.push_str(&format!(
+            "<br>{}: %{{marker.color:.4g}}",
+            or(&options.value_title, "value")
+        ));
+    }
+    text + "<extra></extra>"
+}
+
+fn same_len(what: &str, count: usize, values: usize) -> Result<()> {
+    if count == values {
+        return Ok(());
+    }
+    Err(Error::new(format!(
+        "{count} {what} for {values} values: give as many as there are values"
+    )))
+}
+
+#[allow(clippy::cast_precision_loss)]
+fn counted(len: usize) -> Vec<f64> {
+    (0..len).map(|index| index as f64).collect()
+}

@@ -1,0 +1,42 @@
+//! The child's door: how a value, a text or an error of a cell reaches the notebook.
+//!
+//! The process that runs cells owns a socket to the kernel and exports a handful of C symbols;
+//! this module finds them by name once, and sends [`ferrolens_frames::Frame`]s through them.
+//! Where they are missing (plain evcxr, `cargo test`, a binary of your own) a value goes out in
+//! evcxr's markers, or its text goes to stdout: the crate stands alone as a library.
+//!
+//! | I want to… | use |
+//! | --- | --- |
+//! | say what a type of mine looks like | [`Rich`] |
+//! | show a value now, and change it later | [`crate::display::display`] |
+//! | stop a long loop when the user asks | [`check_interrupt`] |
+//! | ask the reader for a line | [`input`], [`password`] |
+//!
+//! The rest ([`Last`], [`cell_panicked`], [`cell_failed`], [`control`], [`stop_point`]) is called
+//! by the code that the kernel generates around a cell.
+
+mod asking;
+mod exports;
+mod failure;
+mod fallback;
+mod flusher;
+mod host;
+mod interrupt;
+mod last;
+mod panics;
+mod rich;
+mod sending;
+mod type_names;
+
+pub use asking::{input, password};
+pub use failure::{cell_failed, cell_failed_debug};
+pub use host::control;
+pub use interrupt::{Interrupted, check_interrupt, interrupted, stop_point};
+pub use last::{EvcxrDisplay, Last, LastRich};
+pub use panics::cell_panicked;
+pub use rich::{Bundle, Rich, text};
+
+pub(crate) use host::Host;
+#[cfg(test)]
+pub(crate) use host::fake;
+pub(crate) use sending::{clear, send_display, send_update};

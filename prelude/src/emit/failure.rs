@@ -1,0 +1,109 @@
+//! A cell that ended in an `Err`, which left it through `?`.
+
+use super::{Host, control, interrupt, type_names};
+use ferrolens_frames::{Frame, SourcePlace};
+use std::fmt::{Debug, Display};
+use std::io::Write as _;
+
+/// evcxr's control line for a failed `?`: the variables that the cell defined are forgotten.
+const ERROR_OCCURRED: &str = "EVCXR_ERROR_OCCURRED";
+
+/// How a cell failed: name, message and place of an error in a notebook.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Failure {
+    pub name: String,
+    pub value: String,
+    pub at: Option<SourcePlace>,
+}
+
+impl Failure {
+    /// The failure that an interrupt makes of a cell.
+    pub(super) fn interrupted() -> Self {
+        Self {
+            name: "Interrupted".to_owned(),
+            value: interrupt::MESSAGE.to_owned(),
+            at: None,
+        }
+    }
+
+    /// Tells the kernel, or writes to stderr where there is none.
+    pub(super) fn report(self) {
+        match Host::find() {
+            Some(host) => host.send(&Frame::Failed {
+                cell: host.cell(),
+                name: self.name,
+                value: self.value,
+                at: self.at,
+            }),
+            None => {
+                let line = format!("{}: {}\n", self.name, self.value);
+                let _ = std::io::stderr().write_all(line.as_bytes());
+            }
+        }
+    }
+}
+
+/// Reports an error that left the cell through `?`. The kernel's generated code calls it.
+pub fn cell_failed<E: Display + ?Sized>(error: &E) {
+    fail(std::any::type_name::<E>(), error.to_string());
+}
+
+/// [`cell_failed`] for an error that has no `Display`.
+pub fn cell_failed_debug<E: Debug + ?Sized>(error: &E) {
+    fail(std::any::type_name::<E>(), format!("{error:?}"));
+}
+
+fn fail(type_name: &str, value: String) {
+    let was_interrupted = value.contains(interrupt::MESSAGE) || interrupt::interrupted();
+    Failure {
+        name: if was_interrupted {
+            "Interrupted".to_owned()
+        } else {
+            type_names::short(type_name)
+        },
+        value,
+        at: None,
+    }
+    .report();
+    control(ERROR_OCCURRED);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::emit::host::fake;
+    use crate::error::Error;
+
+    fn failed(sent: &fake::Sent) -> (&str, &str) {
+        let [
+            Frame::Failed {
+                cell: 7,
+                name,
+                value,
+                at: None,
+            },
+        ] = sent.frames.as_slice()
+        else {
+            panic!("one failure was expected: {sent:?}");
+        };
+        assert_eq!(sent.control, ["EVCXR_ERROR_OCCURRED"]);
+        (name, value)
+    }
+
+    #[test]
+    fn an_error_is_named_by_its_type() {
+        let ((), sent) = fake::with_host(|| cell_failed(&Error::new("no such layer")));
+        assert_eq!(failed(&sent), ("ferrolens::Error", "no such layer"));
+        let ((), sent) = fake::with_host(|| cell_failed("a text"));
+        assert_eq!(failed(&sent), ("str", "a text"));
+        let ((), sent) = fake::with_host(|| cell_failed_debug(&Some(1)));
+        assert_eq!(failed(&sent), ("Option<i32>", "Some(1)"));
+    }
+
+    #[test]
+    fn an_interrupt_is_named_so_even_behind_context() {
+        let error = interrupt::error().context("layer 3");
+        let ((), sent) = fake::with_host(|| cell_failed(&error));
+        assert_eq!(failed(&sent).0, "Interrupted");
+    }
+}

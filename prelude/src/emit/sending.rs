@@ -1,0 +1,67 @@
+//! Frames on their way out.
+//!
+//! Text that the cell printed before is flushed first, so that the notebook shows text and values
+//! in the order of the program.
+
+use super::{Bundle, Host, fallback};
+use ferrolens_frames::Frame;
+use std::io::Write;
+
+/// Sends the value of the cell's last expression.
+pub(super) fn send_value(data: Bundle) {
+    if data.is_empty() {
+        return;
+    }
+    match Host::find() {
+        Some(host) => host.send(&Frame::Value {
+            cell: host.cell(),
+            data,
+            metadata: Bundle::new(),
+        }),
+        None => fallback::show(&data),
+    }
+}
+
+/// Sends a value to be shown now; frames sent later with the same id replace it.
+pub(crate) fn send_display(data: Bundle, display_id: &str) {
+    if data.is_empty() {
+        return;
+    }
+    match Host::find() {
+        Some(host) => host.send(&Frame::Display {
+            cell: host.cell(),
+            data,
+            metadata: Bundle::new(),
+            display_id: Some(display_id.to_owned()),
+        }),
+        None => fallback::show(&data),
+    }
+}
+
+/// Replaces what was shown under this id; without a host the new value is shown below the old.
+pub(crate) fn send_update(data: Bundle, display_id: &str) {
+    match Host::find() {
+        Some(host) => host.send(&Frame::Update {
+            cell: host.cell(),
+            data,
+            metadata: Bundle::new(),
+            display_id: display_id.to_owned(),
+        }),
+        None => fallback::show(&data),
+    }
+}
+
+/// Clears the output of the running cell; without a host there is nothing that could be cleared.
+pub(crate) fn clear(wait: bool) {
+    if let Some(host) = Host::find() {
+        host.send(&Frame::Clear {
+            cell: host.cell(),
+            wait,
+        });
+    }
+}
+
+/// Flushes what the cell printed. An error means that nobody reads stdout any more.
+pub(super) fn flush_stdout() {
+    let _ = std::io::stdout().flush();
+}

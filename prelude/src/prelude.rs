@@ -1,0 +1,68 @@
+//! The names that a notebook imports: `use ferrolens::prelude::*;`.
+//!
+//! One a line, grouped by the question that they answer.
+
+// What is a tensor, and where does it live?
+pub use candle_core::D;
+pub use candle_core::DType;
+pub use candle_core::Device;
+pub use candle_core::IndexOp;
+pub use candle_core::Tensor;
+
+// What went wrong?
+pub use crate::Error;
+pub use crate::Result;
+
+// How do I show this?
+pub use crate::display::DisplayHandle;
+pub use crate::display::Html;
+pub use crate::display::Javascript;
+pub use crate::display::Jpeg;
+pub use crate::display::Json;
+pub use crate::display::Latex;
+pub use crate::display::Markdown;
+pub use crate::display::Png;
+pub use crate::display::Svg;
+pub use crate::display::clear_output;
+pub use crate::display::display;
+pub use crate::display::progress;
+pub use crate::emit::Bundle;
+pub use crate::emit::Rich;
+
+// What does it look like as a figure?
+pub use crate::display::ColourScale;
+pub use crate::display::Normalise;
+pub use crate::display::PlotOptions;
+pub use crate::display::bar;
+pub use crate::display::coloured_tokens;
+pub use crate::display::heatmap;
+pub use crate::display::histogram;
+pub use crate::display::init_plotly;
+pub use crate::display::line;
+pub use crate::display::scatter;
+pub use plotly::Layout;
+pub use plotly::Plot;
+
+// How do I work with tables?
+pub use polars::df;
+pub use polars::prelude::Column;
+pub use polars::prelude::DataFrame;
+pub use polars::prelude::IntoLazy;
+pub use polars::prelude::LazyFrame;
+pub use polars::prelude::NamedFrom;
+pub use polars::prelude::Series;
+pub use polars::prelude::SortMultipleOptions;
+pub use polars::prelude::col;
+pub use polars::prelude::lit;
+
+// What do the tokens say?
+pub use tokenizers::Tokenizer;
+
+// How do I ask the reader, and stop when they ask?
+pub use crate::emit::check_interrupt;
+pub use crate::emit::input;
+pub use crate::emit::password;
+
+// How is the last expression of a cell shown?
+pub use crate::emit::EvcxrDisplay as _;
+pub use crate::emit::LastRich as _;
