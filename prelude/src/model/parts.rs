@@ -5,7 +5,7 @@ mod embed;
 mod mlp;
 mod norm;
 
-pub(crate) use attention::{Attention, AttentionMask};
+pub(crate) use attention::{Attention, AttentionInput, AttentionMask};
 pub(crate) use embed::{Embed, Unembed};
 pub(crate) use mlp::Mlp;
 pub(crate) use norm::Norm;

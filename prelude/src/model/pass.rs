@@ -12,7 +12,9 @@ pub(crate) struct Pass {
     functions: HashMap<HookPoint, Vec<HookFunction>>,
     kept: HashSet<HookPoint>,
     stop_when_done: bool,
+    /// How often a wanted point is still to come.
     unvisited: usize,
+    has_repeats: bool,
     captured: Vec<(HookPoint, Tensor)>,
 }
 
@@ -59,6 +61,7 @@ impl Pass {
             kept,
             stop_when_done,
             unvisited,
+            has_repeats: false,
         })
     }
 
@@ -70,7 +73,15 @@ impl Pass {
 
     /// Whether nobody asked for anything, so that activations may be computed in fused form.
     pub(crate) fn wants_nothing(&self) -> bool {
-        self.unvisited == 0 && self.kept.is_empty() && self.functions.is_empty()
+        self.kept.is_empty() && self.functions.is_empty()
+    }
+
+    /// Says that a point comes more often than once; the cache keeps the last.
+    pub(crate) fn repeats(&mut self, site: Site, layer: usize, times: usize) {
+        self.has_repeats = true;
+        if self.wants(site, layer) {
+            self.unvisited += times - 1;
+        }
     }
 
     /// The activation to go on with at this point: `value`, or what the hooks made of it.
@@ -96,7 +107,11 @@ impl Pass {
         if kept {
             // A view would keep alive the larger tensor that it was cut from.
             let whole = value.contiguous()?;
-            self.captured.push((point, whole));
+            let mut earlier = self.captured.iter_mut().filter(|_| self.has_repeats);
+            match earlier.find(|(captured, _)| *captured == point) {
+                Some((_, earlier)) => *earlier = whole,
+                None => self.captured.push((point, whole)),
+            }
         }
         self.unvisited = self.unvisited.saturating_sub(1);
         if self.stop_when_done && self.unvisited == 0 {
