@@ -246,7 +246,8 @@ impl Run {
             (Start::Input(_), Some(prompt)) => (0, network.embed(prompt, pass)?),
             (Start::Input(_), None) => return Err(Error::new("the run has no prompt.").into()),
         };
-        let mask = attention_mask(model, &residual, prompt)?;
+        let first = prompt.and_then(|prompt| prompt.first.clone());
+        let mask = AttentionMask::causal(residual.dim(1)?, first);
         let end = self.stop.unwrap_or(model.config().n_layers);
         for layer in first_layer..end {
             checkpoint()?;
@@ -328,19 +329,6 @@ impl Outcome {
             )
         })
     }
-}
-
-fn attention_mask(
-    model: &HookedTransformer,
-    residual: &Tensor,
-    prompt: Option<&Padded>,
-) -> Result<AttentionMask> {
-    let pos = residual.dim(1)?;
-    let (dtype, device) = (model.dtype(), model.device());
-    Ok(match prompt.and_then(|prompt| prompt.first.as_ref()) {
-        Some(first) => AttentionMask::left_padded(first, pos, dtype, device)?,
-        None => AttentionMask::causal(pos, dtype, device)?,
-    })
 }
 
 /// Where a run may be interrupted: before each layer, and before each generated token.

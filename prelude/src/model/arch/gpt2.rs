@@ -114,7 +114,7 @@ impl Network for Gpt2 {
         pass: &mut Pass,
     ) -> Step<Tensor> {
         let Block {
-            ln1,
+            ln1: _,
             attn,
             ln2,
             mlp,

@@ -7,10 +7,9 @@ pub(crate) use mask::AttentionMask;
 
 use self::projection::Projection;
 use crate::error::Result;
-use crate::math;
 use crate::model::config::Config;
 use crate::model::names::Site;
-use crate::model::parts::linear;
+use crate::model::parts::{fast_layout, linear};
 use crate::model::pass::{Pass, Step};
 use crate::model::weights::Weights;
 use candle_core::{Result as CandleResult, Tensor};
@@ -21,7 +20,10 @@ use candle_core::{Result as CandleResult, Tensor};
 #[derive(Debug)]
 pub(crate) struct Attention {
     projection: Projection,
+    /// `[head * d_head, d_model]`.
     W_O: Tensor,
+    /// `[head, d_head, d_model]`.
+    W_O_by_head: Tensor,
     b_O: Tensor,
     scale: f64,
 }
@@ -42,9 +44,17 @@ impl Attention {
             true => (layer + 1) as f64,
             false => 1.,
         };
+        let mut by_head = weights.get(&name("W_O", layer), &output)?;
+        let W_O = fast_layout(&by_head.flatten(0, 1)?)?; // [head * d_head, d_model]
+        if !W_O.track_op() {
+            let view = W_O.t()?.reshape((d_model, heads, d_head))?;
+            by_head = view.permute((1, 2, 0))?; // [head, d_head, d_model]
+            weights.set(name("W_O", layer), by_head.clone());
+        }
         Ok(Self {
             projection: Projection::new(config, weights, layer)?,
-            W_O: weights.get(&name("W_O", layer), &output)?.contiguous()?,
+            W_O,
+            W_O_by_head: by_head,
             b_O: weights.get(&name("b_O", layer), &[d_model])?,
             scale: config.attn_scale * by_layer,
         })
@@ -72,11 +82,9 @@ impl Attention {
         let v = pass.at(Site::V, layer, v)?;
 
         let q = q.transpose(1, 2)?.contiguous()?; // [batch, head, query, d_head]
-        let k = k.permute((0, 2, 3, 1))?.contiguous()?; // [batch, head, d_head, key]
-        let scores = (q.matmul(&k)? / self.scale)?; // [batch, head, query, key]
-        let scores = pass.at(Site::AttnScores, layer, mask.apply(&scores)?)?;
-        let pattern = math::softmax(&scores)?; // [batch, head, query, key]
-        let pattern = pass.at(Site::Pattern, layer, mask.clear_empty_rows(pattern)?)?;
+        let k = k.transpose(1, 2)?.contiguous()?; // [batch, head, key, d_head]
+        let products = q.matmul(&k.t()?)?; // [batch, head, query, key]
+        let pattern = mask.pattern(&products, self.scale, layer, pass)?;
 
         let v = v.transpose(1, 2)?.contiguous()?; // [batch, head, key, d_head]
         let z = pattern.matmul(&v)?.transpose(1, 2)?; // [batch, query, head, d_head]
@@ -88,14 +96,18 @@ impl Attention {
             return Ok(result.sum(2)?.broadcast_add(&self.b_O)?);
         }
         let heads = z.flatten(2, 3)?; // [batch, pos, head * d_head]
-        let W_O = self.W_O.flatten(0, 1)?; // [head * d_head, d_model]
-        Ok(linear(&heads, &W_O, Some(&self.b_O))?)
+        Ok(linear(&heads, &self.W_O, Some(&self.b_O))?)
     }
 
     /// What each head writes: `z[.., head, :] W_O[head]`, `[batch, pos, head, d_model]`.
     fn head_results(&self, z: &Tensor) -> CandleResult<Tensor> {
         let by_head = z.permute((2, 0, 1, 3))?.flatten(1, 2)?; // [head, batch * pos, d_head]
-        let results = by_head.matmul(&self.W_O)?; // [head, batch * pos, d_model]
+        let W_O = match z.device().is_cpu() {
+            true => self.W_O_by_head.clone(),
+            // Only the CPU's product takes any strides.
+            false => self.W_O_by_head.contiguous()?,
+        };
+        let results = by_head.matmul(&W_O)?; // [head, batch * pos, d_model]
         let (batch, pos, heads, _) = z.dims4()?;
         let results = results.reshape((heads, batch, pos, ()))?;
         results.permute((1, 2, 0, 3))?.contiguous()
