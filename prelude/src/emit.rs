@@ -32,7 +32,7 @@ pub use asking::{input, password};
 pub use failure::{cell_failed, cell_failed_debug};
 pub use host::control;
 pub use interrupt::{Interrupted, check_interrupt, interrupted, stop_point};
-pub use last::{EvcxrDisplay, Last, LastRich};
+pub use last::{EvcxrDisplay, IntoLast, Last, LastRich};
 pub use panics::cell_panicked;
 pub use rich::{Bundle, Rich, text};
 

@@ -1,5 +1,9 @@
 //! The one error type of the crate: a sentence for the reader of a notebook.
 
+mod nearest;
+
+pub(crate) use nearest::suggestion;
+
 use std::error::Error as StdError;
 use std::fmt;
 
@@ -69,6 +73,17 @@ impl StdError for Error {
     }
 }
 
+/// Puts what was being done in front of the error of any library that this crate converts.
+pub(crate) trait Context<T> {
+    fn context(self, doing: impl FnOnce() -> String) -> Result<T>;
+}
+
+impl<T, E: Into<Error>> Context<T> for std::result::Result<T, E> {
+    fn context(self, doing: impl FnOnce() -> String) -> Result<T> {
+        self.map_err(|error| error.into().context(doing()))
+    }
+}
+
 macro_rules! from_library_error {
     ($($library:ty),* $(,)?) => {$(
         impl From<$library> for Error {
@@ -81,8 +96,44 @@ macro_rules! from_library_error {
 
 from_library_error!(
     candle_core::Error,
+    hf_hub::api::sync::ApiError,
     polars::error::PolarsError,
+    safetensors::SafeTensorError,
     serde_json::Error,
     std::io::Error,
     tokenizers::Error,
 );
+
+impl From<String> for Error {
+    fn from(message: String) -> Self {
+        Self::new(message)
+    }
+}
+
+impl From<&str> for Error {
+    fn from(message: &str) -> Self {
+        Self::new(message)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn context_comes_first_and_the_source_stays() {
+        let io = std::io::Error::new(std::io::ErrorKind::NotFound, "no such file");
+        let error = Error::from(io).context("reading config.json");
+        assert_eq!(error.to_string(), "reading config.json: no such file");
+        assert_eq!(format!("{error:?}"), error.to_string());
+        let source = error.source().map(ToString::to_string);
+        assert_eq!(source.as_deref(), Some("no such file"));
+    }
+
+    #[test]
+    fn the_error_is_small_and_crosses_threads() {
+        fn crosses_threads<T: Send + Sync + 'static>() {}
+        crosses_threads::<Error>();
+        assert_eq!(size_of::<Error>(), size_of::<usize>());
+    }
+}

@@ -1,10 +1,17 @@
 //! ferrolens: mechanistic interpretability in Rust notebooks, on candle.
+//!
+//! A notebook starts with [`prelude`]; the rooms behind it are below.
 
 pub mod display;
 pub mod emit;
 pub mod error;
+pub mod math;
+pub mod model;
 pub mod prelude;
 
 pub use error::{Error, Result};
 
-pub use {candle_core, candle_nn, plotly, polars, serde_json, tokenizers};
+pub use {
+    candle_core, candle_nn, candle_transformers, hf_hub, plotly, polars, rand, rayon, serde_json,
+    tokenizers,
+};

@@ -9,6 +9,35 @@ pub use candle_core::Device;
 pub use candle_core::IndexOp;
 pub use candle_core::Tensor;
 
+// What does the model compute, and where can I look inside?
+pub use crate::model::ActivationCache;
+pub use crate::model::All;
+pub use crate::model::Config;
+pub use crate::model::HookPoint;
+pub use crate::model::HookedTransformer;
+pub use crate::model::LoadOptions;
+pub use crate::model::NamesFilter;
+pub use crate::model::Run;
+pub use crate::model::model_names;
+
+// What if it computed something else?
+pub use crate::math::Span;
+pub use crate::math::set_at;
+pub use crate::math::set_slice;
+pub use crate::model::Hooks;
+
+// How likely is each?
+pub use crate::math::log_softmax;
+pub use crate::math::softmax;
+pub use crate::math::top_k_of;
+
+// What are the tokens, and what comes next?
+pub use crate::model::Generate;
+pub use crate::model::Generation;
+pub use crate::model::PaddingSide;
+pub use crate::model::TokenOptions;
+pub use crate::model::Tokenizer;
+
 // What went wrong?
 pub use crate::Error;
 pub use crate::Result;
@@ -55,9 +84,6 @@ pub use polars::prelude::SortMultipleOptions;
 pub use polars::prelude::col;
 pub use polars::prelude::lit;
 
-// What do the tokens say?
-pub use tokenizers::Tokenizer;
-
 // How do I ask the reader, and stop when they ask?
 pub use crate::emit::check_interrupt;
 pub use crate::emit::input;
@@ -65,4 +91,16 @@ pub use crate::emit::password;
 
 // How is the last expression of a cell shown?
 pub use crate::emit::EvcxrDisplay as _;
+pub use crate::emit::IntoLast as _;
 pub use crate::emit::LastRich as _;
+
+// Which crates are inside?
+pub use candle_core;
+pub use candle_nn;
+pub use candle_transformers;
+pub use plotly;
+pub use polars;
+pub use rand;
+pub use rayon;
+pub use serde_json;
+pub use tokenizers;

@@ -1,4 +1,6 @@
-//! All Rust tests that need more than one crate, in one binary.
+//! All tests from outside, in one binary.
 
+mod golden;
 mod kernel;
+mod model;
 mod tidy;

@@ -44,16 +44,20 @@ impl Failure {
 }
 
 /// Reports an error that left the cell through `?`. The kernel's generated code calls it.
+#[track_caller]
 pub fn cell_failed<E: Display + ?Sized>(error: &E) {
     fail(std::any::type_name::<E>(), error.to_string());
 }
 
 /// [`cell_failed`] for an error that has no `Display`.
+#[track_caller]
 pub fn cell_failed_debug<E: Debug + ?Sized>(error: &E) {
     fail(std::any::type_name::<E>(), format!("{error:?}"));
 }
 
+#[track_caller]
 fn fail(type_name: &str, value: String) {
+    let place = std::panic::Location::caller();
     let was_interrupted = value.contains(interrupt::MESSAGE) || interrupt::interrupted();
     Failure {
         name: if was_interrupted {
@@ -62,7 +66,11 @@ fn fail(type_name: &str, value: String) {
             type_names::short(type_name)
         },
         value,
-        at: None,
+        at: Some(SourcePlace {
+            file: place.file().to_owned(),
+            line: place.line(),
+            column: place.column(),
+        }),
     }
     .report();
     control(ERROR_OCCURRED);
@@ -80,7 +88,7 @@ mod tests {
                 cell: 7,
                 name,
                 value,
-                at: None,
+                at: Some(_),
             },
         ] = sent.frames.as_slice()
         else {

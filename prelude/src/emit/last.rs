@@ -31,6 +31,19 @@ impl<T: Rich + ?Sized> LastRich for Last<'_, T> {
     }
 }
 
+/// Makes a [`Last`] of any value; the kernel writes the call into the engine's own text, where only
+/// the end of the expression can be told apart from a cell's text.
+pub trait IntoLast {
+    /// The value as the last one of its cell.
+    fn ferrolens_last(&self) -> Last<'_, Self>;
+}
+
+impl<T: ?Sized> IntoLast for T {
+    fn ferrolens_last(&self) -> Last<'_, T> {
+        Last(self)
+    }
+}
+
 impl<T: ?Sized> Deref for Last<'_, T> {
     type Target = T;
 

@@ -1,0 +1,92 @@
+//! Runs a function over the rows of a contiguous `f32` tensor on the CPU, on all cores.
+
+use candle_core::{CpuStorage, CustomOp1, DType, Layout, Result, Shape, Tensor, bail};
+use rayon::prelude::*;
+
+/// Below this many elements one core is faster than waking the others.
+const WORTH_SHARING: usize = 1 << 14;
+
+/// Whether the fast path applies: `f32` on the CPU, outside any gradient.
+///
+/// The kernels here have no backward pass; a tensor that is tracked for gradients goes through
+/// candle's own operations instead.
+pub(crate) fn is_plain(x: &Tensor) -> bool {
+    x.device().is_cpu() && x.dtype() == DType::F32 && !x.track_op() && x.elem_count() > 0
+}
+
+/// A new tensor of the same shape, `function(index, row, new row)` for rows of the last dimension.
+pub(crate) fn map_rows(
+    x: &Tensor,
+    name: &'static str,
+    function: impl Fn(usize, &[f32], &mut [f32]) + Send + Sync,
+) -> Result<Tensor> {
+    let width = x.dims().last().copied().unwrap_or(1);
+    let kernel = Rows {
+        name,
+        width,
+        out_width: width,
+        function,
+    };
+    x.contiguous()?.apply_op1_no_bwd(&kernel)
+}
+
+/// A tensor with 1 for its last dimension, `function(row)` for each row.
+pub(crate) fn reduce_rows(
+    x: &Tensor,
+    name: &'static str,
+    function: impl Fn(&[f32]) -> f32 + Send + Sync,
+) -> Result<Tensor> {
+    let width = x.dims().last().copied().unwrap_or(1);
+    let function = |_: usize, row: &[f32], out: &mut [f32]| out.fill(function(row));
+    let kernel = Rows {
+        name,
+        width,
+        out_width: 1,
+        function,
+    };
+    x.contiguous()?.apply_op1_no_bwd(&kernel)
+}
+
+struct Rows<F> {
+    name: &'static str,
+    width: usize,
+    out_width: usize,
+    function: F,
+}
+
+impl<F: Fn(usize, &[f32], &mut [f32]) + Send + Sync> CustomOp1 for Rows<F> {
+    fn name(&self) -> &'static str {
+        self.name
+    }
+
+    fn cpu_fwd(&self, storage: &CpuStorage, layout: &Layout) -> Result<(CpuStorage, Shape)> {
+        let (CpuStorage::F32(values), Some((start, end))) = (storage, layout.contiguous_offsets())
+        else {
+            bail!("{} needs a contiguous f32 tensor", self.name)
+        };
+        let values = &values[start..end];
+        let rows = values.len() / self.width;
+        let mut result = vec![0f32; rows * self.out_width];
+        if values.len() < WORTH_SHARING {
+            let pairs = values
+                .chunks(self.width)
+                .zip(result.chunks_mut(self.out_width));
+            let numbered = pairs.enumerate();
+            numbered.for_each(|(index, (row, out))| (self.function)(index, row, out));
+        } else {
+            let pairs = values
+                .par_chunks(self.width)
+                .zip(result.par_chunks_mut(self.out_width))
+                .enumerate();
+            let at_once = (WORTH_SHARING / 4).div_ceil(self.width);
+            pairs
+                .with_min_len(at_once)
+                .for_each(|(index, (row, out))| (self.function)(index, row, out));
+        }
+        let mut dims = layout.dims().to_vec();
+        if let Some(last) = dims.last_mut() {
+            *last = self.out_width;
+        }
+        Ok((CpuStorage::F32(result), Shape::from_dims(&dims)))
+    }
+}

@@ -1,0 +1,137 @@
+//! Drawing one of many by its score, and the largest of many.
+
+use crate::error::{Error, Result};
+use rand::rngs::StdRng;
+use rand::{Rng, SeedableRng};
+
+/// Draws indices by their logits; the same seed draws the same indices.
+#[derive(Clone, Debug)]
+pub struct Sampler {
+    temperature: f64,
+    top_k: Option<usize>,
+    random: StdRng,
+}
+
+impl Sampler {
+    /// A sampler of `softmax(logits / temperature)` among the `top_k` largest logits; a temperature
+    /// of 0 takes the largest.
+    pub fn new(temperature: f64, top_k: Option<usize>, seed: u64) -> Self {
+        Self {
+            temperature,
+            top_k,
+            random: StdRng::seed_from_u64(seed),
+        }
+    }
+
+    /// The index of one logit.
+    ///
+    /// # Errors
+    /// There are no logits, or one of them is NaN.
+    pub fn sample(&mut self, logits: &[f32]) -> Result<u32> {
+        if let Some(index) = logits.iter().position(|logit| logit.is_nan()) {
+            return Err(Error::new(format!(
+                "the logit of token {index} is NaN, so no next token can be chosen: a hook or the \
+                 weights made it so."
+            )));
+        }
+        let k = match self.temperature {
+            0. => 1,
+            _ => self.top_k.unwrap_or(logits.len()),
+        };
+        let mut candidates = top_k_of(logits, k);
+        let Some((_, max)) = candidates.first().copied() else {
+            return Err(Error::new("there are no logits to choose from."));
+        };
+        let mut total = 0.;
+        for (_, weight) in &mut candidates {
+            *weight = match self.temperature {
+                0. => 1.,
+                temperature => (f64::from(*weight - max) / temperature).exp() as f32,
+            };
+            total += f64::from(*weight);
+        }
+        let mut drawn = self.random.random::<f64>() * total;
+        for (index, weight) in &candidates {
+            drawn -= f64::from(*weight);
+            if drawn <= 0. {
+                return Ok(*index as u32);
+            }
+        }
+        Ok(candidates[0].0 as u32)
+    }
+}
+
+/// The `k` largest values with their indices, the largest first; of equal values the earlier first.
+///
+/// NaN counts as the smallest.
+pub fn top_k_of(values: &[f32], k: usize) -> Vec<(usize, f32)> {
+    let key = |value: f32| {
+        if value.is_nan() {
+            f32::NEG_INFINITY
+        } else {
+            value
+        }
+    };
+    let larger =
+        |a: &(usize, f32), b: &(usize, f32)| key(b.1).total_cmp(&key(a.1)).then(a.0.cmp(&b.0));
+    let mut pairs: Vec<(usize, f32)> = values.iter().copied().enumerate().collect();
+    if k == 0 {
+        return Vec::new();
+    }
+    if k < pairs.len() {
+        pairs.select_nth_unstable_by(k - 1, larger);
+        pairs.truncate(k);
+    }
+    pairs.sort_unstable_by(larger);
+    pairs
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn temperature_zero_takes_the_first_of_the_largest() {
+        let mut sampler = Sampler::new(0., None, 0);
+        assert_eq!(sampler.sample(&[0., 3., 3., 1.]).unwrap(), 1);
+    }
+
+    #[test]
+    fn frequencies_follow_softmax_and_top_k_cuts() {
+        let logits = [1f32, 2., 0., -1.];
+        let count = |sampler: &mut Sampler| {
+            let mut counts = [0usize; 4];
+            for _ in 0..20_000 {
+                counts[sampler.sample(&logits).unwrap() as usize] += 1;
+            }
+            counts
+        };
+        let counts = count(&mut Sampler::new(1., None, 7));
+        let total: f32 = logits.iter().map(|logit| logit.exp()).sum();
+        for (logit, count) in logits.iter().zip(counts) {
+            let expected = logit.exp() / total;
+            assert!(
+                (count as f32 / 20_000. - expected).abs() < 0.015,
+                "{counts:?}"
+            );
+        }
+        assert_eq!(count(&mut Sampler::new(1., Some(2), 7))[2..], [0, 0]);
+        assert_eq!(counts, count(&mut Sampler::new(1., None, 7)));
+    }
+
+    #[test]
+    fn nan_is_an_error_with_its_place() {
+        let message = Sampler::new(0., None, 0)
+            .sample(&[0., f32::NAN])
+            .unwrap_err();
+        assert!(message.to_string().contains("token 1"), "{message}");
+    }
+
+    #[test]
+    fn the_largest_come_in_order() {
+        let values = [1f32, 5., f32::NAN, 5., -2., 9.];
+        assert_eq!(top_k_of(&values, 3), [(5, 9.), (1, 5.), (3, 5.)]);
+        assert_eq!(top_k_of(&values, 99).len(), 6);
+        assert!(top_k_of(&values, 0).is_empty());
+    }
+}

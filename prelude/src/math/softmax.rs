@@ -1,0 +1,164 @@
+//! Softmax and its relatives over the last dimension.
+
+use super::exp::exp;
+use super::rows::{is_plain, map_rows, reduce_rows};
+use candle_core::{D, Result, Tensor};
+
+/// Probabilities along the last dimension, of the same shape. Differentiable.
+///
+/// A row of nothing but -inf becomes NaN, as in PyTorch.
+///
+/// # Errors
+/// The tensor has no dimensions, or is not of a floating-point type.
+pub fn softmax(x: &Tensor) -> Result<Tensor> {
+    if !is_plain(x) {
+        return candle_nn::ops::softmax(x, D::Minus1);
+    }
+    map_rows(x, "softmax", |_, row, out| softmax_row(row, 1., out))
+}
+
+/// `softmax(scores * scale)` where query `i` sees keys 0 to `i` only: `[.., query, key]`, of which
+/// nothing behind the diagonal is read.
+///
+/// Only for tensors that [`is_plain`].
+pub(crate) fn causal_softmax(scores: &Tensor, scale: f32) -> Result<Tensor> {
+    let queries = scores.dim(D::Minus2)?;
+    map_rows(scores, "causal_softmax", move |index, row, out| {
+        let seen = (index % queries + 1).min(row.len());
+        softmax_row(&row[..seen], scale, &mut out[..seen]);
+    })
+}
+
+/// `scores * scale`, and -inf behind the diagonal: `[.., query, key]`.
+///
+/// Only for tensors that [`is_plain`].
+pub(crate) fn causal_scores(scores: &Tensor, scale: f32) -> Result<Tensor> {
+    let queries = scores.dim(D::Minus2)?;
+    map_rows(scores, "causal_scores", move |index, row, out| {
+        let seen = (index % queries + 1).min(row.len());
+        let (visible, hidden) = out.split_at_mut(seen);
+        visible
+            .iter_mut()
+            .zip(row)
+            .for_each(|(out, score)| *out = score * scale);
+        hidden.fill(f32::NEG_INFINITY);
+    })
+}
+
+/// `softmax(row * scale)`, for `scale > 0`.
+fn softmax_row(row: &[f32], scale: f32, out: &mut [f32]) {
+    let max = max_of(row);
+    for (out, x) in out.iter_mut().zip(row) {
+        *out = exp((*x - max) * scale);
+    }
+    let mut lanes = [0f32; 8];
+    let mut chunks = out.chunks_exact(8);
+    for chunk in &mut chunks {
+        lanes.iter_mut().zip(chunk).for_each(|(lane, x)| *lane += x);
+    }
+    let sum = lanes.iter().sum::<f32>() + chunks.remainder().iter().sum::<f32>();
+    let inverse = 1. / sum;
+    out.iter_mut().for_each(|out| *out *= inverse);
+}
+
+/// `log(sum(exp(x)))` along the last dimension, which becomes 1. Differentiable.
+///
+/// # Errors
+/// The tensor has no dimensions, or is not of a floating-point type.
+pub fn log_sum_exp(x: &Tensor) -> Result<Tensor> {
+    if !is_plain(x) {
+        let max = x.max_keepdim(D::Minus1)?.detach();
+        let sum = x.broadcast_sub(&max)?.exp()?.sum_keepdim(D::Minus1)?;
+        return sum.log()? + max;
+    }
+    reduce_rows(x, "log_sum_exp", |row| {
+        let max = max_of(row);
+        let mut lanes = [0f32; 8];
+        let mut chunks = row.chunks_exact(8);
+        for chunk in &mut chunks {
+            for (lane, x) in lanes.iter_mut().zip(chunk) {
+                *lane += exp(*x - max);
+            }
+        }
+        let rest: f32 = chunks.remainder().iter().map(|x| exp(*x - max)).sum();
+        max + (lanes.iter().sum::<f32>() + rest).ln()
+    })
+}
+
+/// Log-probabilities along the last dimension, of the same shape. Differentiable.
+///
+/// # Errors
+/// The tensor has no dimensions, or is not of a floating-point type.
+pub fn log_softmax(x: &Tensor) -> Result<Tensor> {
+    x.broadcast_sub(&log_sum_exp(x)?)
+}
+
+/// The largest value that is a number.
+fn max_of(row: &[f32]) -> f32 {
+    let mut lanes = [f32::NEG_INFINITY; 8];
+    let mut chunks = row.chunks_exact(8);
+    for chunk in &mut chunks {
+        for (lane, x) in lanes.iter_mut().zip(chunk) {
+            *lane = if *x > *lane { *x } else { *lane };
+        }
+    }
+    let all = lanes.iter().chain(chunks.remainder());
+    all.fold(f32::NEG_INFINITY, |max, x| if *x > max { *x } else { max })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use candle_core::Device;
+
+    fn largest_difference(a: &Tensor, b: &Tensor) -> f32 {
+        let difference = (a - b).unwrap().abs().unwrap().max_all().unwrap();
+        difference.to_scalar().unwrap()
+    }
+
+    #[test]
+    fn it_agrees_with_candle() {
+        let device = Device::Cpu;
+        let x = (Tensor::randn(0f32, 4., (3, 7, 5001), &device)).unwrap();
+        let reference = candle_nn::ops::softmax(&x, D::Minus1).unwrap();
+        assert!(largest_difference(&softmax(&x).unwrap(), &reference) < 1e-6);
+        let reference = candle_nn::ops::log_softmax(&x, D::Minus1).unwrap();
+        assert!(largest_difference(&log_softmax(&x).unwrap(), &reference) < 1e-5);
+    }
+
+    #[test]
+    fn the_causal_kernels_are_scale_mask_and_softmax() {
+        let device = Device::Cpu;
+        let scores = Tensor::randn(0f32, 4., (2, 3, 37, 37), &device).unwrap();
+        let masked = causal_scores(&scores, 0.125).unwrap();
+        let rows = masked.flatten_to(2).unwrap().to_vec2::<f32>().unwrap();
+        let plain = (&scores * 0.125).unwrap().flatten_to(2).unwrap();
+        let plain = plain.to_vec2::<f32>().unwrap();
+        for (index, (row, plain)) in rows.iter().zip(&plain).enumerate() {
+            let seen = index % 37 + 1;
+            assert_eq!(row[..seen], plain[..seen]);
+            assert!(row[seen..].iter().all(|score| *score == f32::NEG_INFINITY));
+        }
+        let two_steps = softmax(&masked).unwrap();
+        let fused = causal_softmax(&scores, 0.125).unwrap();
+        assert!(largest_difference(&two_steps, &fused) < 1e-6);
+    }
+
+    #[test]
+    fn masked_entries_are_exactly_zero_and_empty_rows_nan() {
+        let inf = f32::NEG_INFINITY;
+        let x = Tensor::new(&[[1f32, inf, 1.], [inf, inf, inf]], &Device::Cpu).unwrap();
+        let y = softmax(&x).unwrap().to_vec2::<f32>().unwrap();
+        assert_eq!(y[0], [0.5, 0., 0.5]);
+        assert!(y[1].iter().all(|y| y.is_nan()));
+    }
+
+    #[test]
+    fn a_nan_makes_its_row_nan() {
+        let x = Tensor::new(&[[1f32, f32::NAN, 1.], [0., 0., 0.]], &Device::Cpu).unwrap();
+        let y = softmax(&x).unwrap().to_vec2::<f32>().unwrap();
+        assert!(y[0].iter().all(|y| y.is_nan()));
+        assert!(log_sum_exp(&x).unwrap().to_vec2::<f32>().unwrap()[0][0].is_nan());
+        assert!((y[1][0] - 1. / 3.).abs() < 1e-7);
+    }
+}

@@ -1,0 +1,39 @@
+//! Transformers with named hook points: load one, run it, look inside, change what it computes.
+//!
+//! The vocabulary is TransformerLens's. A model is immutable; hooks and caches belong to one run.
+
+// The field's symbols (W_Q, b_O) are the names of weights.
+#![allow(non_snake_case)]
+
+mod arch;
+mod cache;
+mod config;
+mod filter;
+mod generate;
+mod hooks;
+mod input;
+mod load;
+mod loss;
+mod names;
+mod padded;
+mod parts;
+mod pass;
+mod process;
+mod run;
+mod text;
+mod tokenizer;
+mod transformer;
+mod weight_access;
+mod weights;
+
+pub use cache::ActivationCache;
+pub use config::{Activation, Architecture, Config, Normalization};
+pub use filter::{All, IntoFilter, NamesFilter};
+pub use generate::{Generate, Generation};
+pub use hooks::{HookOutput, Hooks};
+pub use input::Input;
+pub use load::{LoadOptions, default_device, model_names};
+pub use names::{HookPoint, PointName, Site, get_act_name};
+pub use run::Run;
+pub use tokenizer::{PaddingSide, TokenOptions, Tokenizer};
+pub use transformer::HookedTransformer;

@@ -1,0 +1,188 @@
+//! GPT-2: learned positions, LayerNorm before attention and MLP, one residual stream.
+//!
+//! Source: Radford et al. 2019, "Language Models are Unsupervised Multitask Learners".
+//! Hook points have TransformerLens's names, shapes and order.
+
+use super::{Network, On};
+use crate::error::Result;
+use crate::model::config::Config;
+use crate::model::names::Site;
+use crate::model::padded::Padded;
+use crate::model::parts::{Attention, AttentionInput, AttentionMask, Embed, Mlp, Norm, Unembed};
+use crate::model::pass::{Pass, Step};
+use crate::model::weights::Weights;
+use candle_core::Tensor;
+
+#[derive(Debug)]
+pub(super) struct Gpt2 {
+    embed: Embed,
+    blocks: Vec<Block>,
+    ln_final: Norm,
+    unembed: Unembed,
+}
+
+#[derive(Debug)]
+struct Block {
+    ln1: Norm,
+    attn: Attention,
+    ln2: Norm,
+    mlp: Mlp,
+}
+
+impl Gpt2 {
+    pub(super) fn new(config: &Config, weights: &mut Weights) -> Result<Self> {
+        let embed = Embed::new(config, weights)?;
+        let blocks = (0..config.n_layers)
+            .map(|layer| Block::new(config, weights, layer))
+            .collect::<Result<_>>()?;
+        let sites = [Site::LnFinalScale, Site::LnFinalNormalized];
+        let ln_final = Norm::new(config, weights, "ln_final", sites)?;
+        Ok(Self {
+            embed,
+            blocks,
+            ln_final,
+            unembed: Unembed::new(config, weights)?,
+        })
+    }
+}
+
+impl Block {
+    fn new(config: &Config, weights: &mut Weights, layer: usize) -> Result<Self> {
+        let ln1 = [Site::Ln1Scale, Site::Ln1Normalized];
+        let ln2 = [Site::Ln2Scale, Site::Ln2Normalized];
+        Ok(Self {
+            ln1: Norm::new(config, weights, &format!("blocks.{layer}.ln1"), ln1)?,
+            attn: Attention::new(config, weights, layer)?,
+            ln2: Norm::new(config, weights, &format!("blocks.{layer}.ln2"), ln2)?,
+            mlp: Mlp::new(config, weights, layer)?,
+        })
+    }
+}
+
+/// Where queries, keys and values can be given inputs of their own.
+const SPLIT: [Site; 4] = [Site::AttnIn, Site::QInput, Site::KInput, Site::VInput];
+
+impl Gpt2 {
+    /// What attention reads: the normalized residual stream, one for all unless a hook point asks
+    /// for each head's own.
+    fn attention_input(
+        &self,
+        layer: usize,
+        resid_pre: &Tensor,
+        pass: &mut Pass,
+    ) -> Step<AttentionInput> {
+        let Block { ln1, attn, .. } = &self.blocks[layer];
+        if !SPLIT.iter().any(|site| pass.wants(*site, layer)) {
+            let normalized = ln1.forward(resid_pre, layer, pass)?; // [batch, pos, d_model]
+            return Ok(AttentionInput::Joint(normalized));
+        }
+        let (batch, pos, d_model) = resid_pre.dims3()?;
+        let every_head = (batch, pos, attn.n_heads(), d_model);
+        let attn_in = resid_pre
+            .unsqueeze(2)?
+            .broadcast_as(every_head)?
+            .contiguous()?;
+        let attn_in = pass.at(Site::AttnIn, layer, attn_in)?; // [batch, pos, head, d_model]
+        let q_input = pass.at(Site::QInput, layer, attn_in.clone())?;
+        let k_input = pass.at(Site::KInput, layer, attn_in.clone())?;
+        let v_input = pass.at(Site::VInput, layer, attn_in)?;
+        // As in TransformerLens, the norm's own points then come once for each of the three.
+        pass.repeats(Site::Ln1Scale, layer, 3);
+        pass.repeats(Site::Ln1Normalized, layer, 3);
+        Ok(AttentionInput::Split([
+            ln1.forward(&q_input, layer, pass)?, // [batch, pos, head, d_model]
+            ln1.forward(&k_input, layer, pass)?,
+            ln1.forward(&v_input, layer, pass)?,
+        ]))
+    }
+}
+
+impl Network for Gpt2 {
+    fn embed(&self, tokens: &Padded, pass: &mut Pass) -> Step<Tensor> {
+        let embed = self.embed.tokens(&tokens.tokens)?; // [batch, pos, d_model]
+        let embed = pass.at(Site::Embed, 0, embed)?;
+        let pos_embed = self.embed.positions(tokens)?; // [batch, pos, d_model]
+        let pos_embed = pass.at(Site::PosEmbed, 0, pos_embed)?;
+        Ok((embed + pos_embed)?)
+    }
+
+    fn block(
+        &self,
+        layer: usize,
+        residual: Tensor,
+        mask: &AttentionMask,
+        pass: &mut Pass,
+    ) -> Step<Tensor> {
+        let Block {
+            ln1: _,
+            attn,
+            ln2,
+            mlp,
+        } = &self.blocks[layer];
+        let resid_pre = pass.at(Site::ResidPre, layer, residual)?; // [batch, pos, d_model]
+
+        let attn_in = self.attention_input(layer, &resid_pre, pass)?;
+        let attn_out = attn.forward(&attn_in, mask, layer, pass)?;
+        let attn_out = pass.at(Site::AttnOut, layer, attn_out)?; // [batch, pos, d_model]
+        let resid_mid = (resid_pre + attn_out)?;
+        let resid_mid = pass.at(Site::ResidMid, layer, resid_mid)?; // [batch, pos, d_model]
+
+        let mlp_in = pass.at(Site::MlpIn, layer, resid_mid.clone())?; // [batch, pos, d_model]
+        let mlp_in = ln2.forward(&mlp_in, layer, pass)?;
+        let mlp_out = mlp.forward(&mlp_in, layer, pass)?;
+        let mlp_out = pass.at(Site::MlpOut, layer, mlp_out)?; // [batch, pos, d_model]
+        let resid_post = (resid_mid + mlp_out)?;
+        pass.at(Site::ResidPost, layer, resid_post) // [batch, pos, d_model]
+    }
+
+    fn final_norm(&self, residual: Tensor, pass: &mut Pass) -> Step<Tensor> {
+        self.ln_final.forward(&residual, 0, pass) // [batch, pos, d_model]
+    }
+
+    fn unembed(&self, normalized: Tensor, pass: &mut Pass) -> Step<Tensor> {
+        let normalized = pass.at(Site::UnembedIn, 0, normalized)?; // [batch, pos, d_model]
+        let logits = self.unembed.forward(&normalized)?; // [batch, pos, d_vocab]
+        pass.at(Site::UnembedOut, 0, logits)
+    }
+
+    fn embed_sites(&self) -> &'static [(Site, On)] {
+        &[(Site::Embed, On::Default), (Site::PosEmbed, On::Default)]
+    }
+
+    fn block_sites(&self) -> &'static [(Site, On)] {
+        &[
+            (Site::ResidPre, On::Default),
+            (Site::AttnIn, On::Asked),
+            (Site::QInput, On::Asked),
+            (Site::KInput, On::Asked),
+            (Site::VInput, On::Asked),
+            (Site::Ln1Scale, On::Default),
+            (Site::Ln1Normalized, On::Default),
+            (Site::Q, On::Default),
+            (Site::K, On::Default),
+            (Site::V, On::Default),
+            (Site::AttnScores, On::Default),
+            (Site::Pattern, On::Default),
+            (Site::Z, On::Default),
+            (Site::Result, On::Asked),
+            (Site::AttnOut, On::Default),
+            (Site::ResidMid, On::Default),
+            (Site::MlpIn, On::Asked),
+            (Site::Ln2Scale, On::Default),
+            (Site::Ln2Normalized, On::Default),
+            (Site::Pre, On::Default),
+            (Site::Post, On::Default),
+            (Site::MlpOut, On::Default),
+            (Site::ResidPost, On::Default),
+        ]
+    }
+
+    fn final_sites(&self) -> &'static [(Site, On)] {
+        &[
+            (Site::LnFinalScale, On::Default),
+            (Site::LnFinalNormalized, On::Default),
+            (Site::UnembedIn, On::Asked),
+            (Site::UnembedOut, On::Asked),
+        ]
+    }
+}

@@ -1,0 +1,199 @@
+//! What a run kept: activations by hook point, in firing order.
+
+use super::names::{HookPoint, PointName};
+use super::transformer::HookedTransformer;
+use crate::error::{Error, Result, suggestion};
+use candle_core::{Device, Tensor};
+use std::collections::HashMap;
+use std::fmt;
+use std::ops::Index;
+
+/// The activations of one run, in the order in which the run computed them.
+///
+/// Where the run had hooks, an activation is what the hooks left. Names are full ones
+/// (`blocks.0.attn.hook_pattern`) or TransformerLens's short ones (`pattern0`, `("pattern", -1)`).
+///
+/// ```
+/// # use ferrolens::model::HookedTransformer;
+/// let model = HookedTransformer::from_pretrained("stories-2l")?;
+/// let (_, cache) = model.run_with_cache("Once upon a time", ())?;
+/// let first = cache.get("blocks.0.hook_resid_pre")?;
+/// let last = &cache[("resid_post", -1)];
+/// assert_eq!(first.dims(), last.dims());
+/// # Ok::<(), ferrolens::Error>(())
+/// ```
+#[derive(Clone)]
+pub struct ActivationCache {
+    model: HookedTransformer,
+    entries: Vec<(HookPoint, Tensor)>,
+    positions: HashMap<HookPoint, usize>,
+    has_batch_dim: bool,
+}
+
+impl ActivationCache {
+    pub(crate) fn new(model: HookedTransformer, entries: Vec<(HookPoint, Tensor)>) -> Self {
+        let positions = entries.iter().enumerate();
+        let positions = positions.map(|(index, (point, _))| (*point, index));
+        Self {
+            positions: positions.collect(),
+            model,
+            entries,
+            has_batch_dim: true,
+        }
+    }
+
+    /// The activation at a hook point.
+    ///
+    /// # Errors
+    /// The name means no hook point, or the run did not keep it.
+    pub fn get(&self, name: impl Into<PointName>) -> Result<Tensor> {
+        self.find(&name.into()).cloned()
+    }
+
+    /// The activation of this short name in a layer; a negative layer counts from the last.
+    ///
+    /// # Errors
+    /// As [`ActivationCache::get`].
+    pub fn act(&self, name: &str, layer: isize) -> Result<Tensor> {
+        self.get((name, layer))
+    }
+
+    /// The same activation of every layer, `[layer, ...]`.
+    ///
+    /// # Errors
+    /// A layer was not kept.
+    pub fn stack_activation(&self, name: &str) -> Result<Tensor> {
+        let layers = 0..self.model.config().n_layers as isize;
+        let every: Vec<Tensor> = layers
+            .map(|layer| self.act(name, layer))
+            .collect::<Result<_>>()?;
+        Ok(Tensor::stack(&every, 0)?)
+    }
+
+    /// Whether the run kept this hook point.
+    pub fn contains(&self, name: impl Into<PointName>) -> bool {
+        self.find(&name.into()).is_ok()
+    }
+
+    /// The hook points kept, in firing order.
+    pub fn keys(&self) -> Vec<HookPoint> {
+        self.entries.iter().map(|(point, _)| *point).collect()
+    }
+
+    /// Hook points and activations, in firing order.
+    pub fn iter(&self) -> std::slice::Iter<'_, (HookPoint, Tensor)> {
+        self.entries.iter()
+    }
+
+    /// How many activations the cache holds.
+    pub fn len(&self) -> usize {
+        self.entries.len()
+    }
+
+    /// Whether the cache holds nothing.
+    pub fn is_empty(&self) -> bool {
+        self.entries.is_empty()
+    }
+
+    /// Whether the activations still have their leading batch dimension.
+    pub fn has_batch_dim(&self) -> bool {
+        self.has_batch_dim
+    }
+
+    /// The same activations without their leading batch dimension, which must be of size 1.
+    ///
+    /// # Errors
+    /// The batch holds more than one prompt.
+    pub fn remove_batch_dim(&self) -> Result<Self> {
+        if !self.has_batch_dim {
+            return Ok(self.clone());
+        }
+        let without = self.map(|point, tensor| match tensor.dim(0)? {
+            1 => Ok(tensor.squeeze(0)?),
+            batch => Err(Error::new(format!(
+                "the batch dimension of `{point}` has size {batch}, so it cannot be removed: run a \
+                 single prompt, or choose one with `.get(0)?`."
+            ))),
+        })?;
+        Ok(Self {
+            has_batch_dim: false,
+            ..without
+        })
+    }
+
+    /// The same activations on another device.
+    ///
+    /// # Errors
+    /// The device has no room.
+    pub fn to_device(&self, device: &Device) -> Result<Self> {
+        self.map(|_, tensor| Ok(tensor.to_device(device)?))
+    }
+
+    /// The model that was run.
+    pub fn model(&self) -> &HookedTransformer {
+        &self.model
+    }
+
+    fn map(&self, change: impl Fn(&HookPoint, &Tensor) -> Result<Tensor>) -> Result<Self> {
+        let entries = self.entries.iter();
+        let entries = entries.map(|(point, tensor)| Ok((*point, change(point, tensor)?)));
+        Ok(Self {
+            entries: entries.collect::<Result<_>>()?,
+            ..self.clone()
+        })
+    }
+
+    fn find(&self, name: &PointName) -> Result<&Tensor> {
+        let point = name.resolve(Some(self.model.config().n_layers))?;
+        if let Some(index) = self.positions.get(&point) {
+            return Ok(&self.entries[*index].1);
+        }
+        if self.is_empty() {
+            return Err(Error::new(format!(
+                "the cache is empty: `{point}` was not kept by the run's names filter."
+            )));
+        }
+        let kept = self.entries.iter().map(|(point, _)| point.name());
+        let suggestion = suggestion(&point.name(), kept);
+        Err(Error::new(format!(
+            "the cache does not hold `{point}`: the run kept {} other hook points.{suggestion} Widen \
+             the run's names filter to keep it.",
+            self.len()
+        )))
+    }
+}
+
+/// The activation at a hook point.
+///
+/// # Panics
+/// Where [`ActivationCache::get`] would return an error, with that error's sentence. In a notebook
+/// the cell fails and its variables are kept; elsewhere prefer `get`.
+impl<N: Into<PointName>> Index<N> for ActivationCache {
+    type Output = Tensor;
+
+    fn index(&self, name: N) -> &Tensor {
+        match self.find(&name.into()) {
+            Ok(tensor) => tensor,
+            Err(error) => panic!("{error}"),
+        }
+    }
+}
+
+impl<'a> IntoIterator for &'a ActivationCache {
+    type Item = &'a (HookPoint, Tensor);
+    type IntoIter = std::slice::Iter<'a, (HookPoint, Tensor)>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.iter()
+    }
+}
+
+impl fmt::Debug for ActivationCache {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "ActivationCache with {} activations:", self.len())?;
+        for (point, tensor) in self {
+            writeln!(f, "  {point} {:?}", tensor.dims())?;
+        }
+        Ok(())
+    }
+}

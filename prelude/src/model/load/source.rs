@@ -1,0 +1,244 @@
+//! Where a model's files are read from.
+
+use super::names::{Files, MODELS};
+use crate::error::{Context, Error, Result, suggestion};
+use hf_hub::api::sync::{Api, ApiBuilder, ApiError};
+use hf_hub::{Cache, Repo};
+use std::borrow::Cow;
+use std::fs::File;
+use std::path::{Path, PathBuf};
+
+/// A place that holds a model's files under their usual names.
+#[derive(Debug)]
+pub(super) struct Source {
+    name: String,
+    place: Place,
+    tokenizer: Option<Box<Source>>,
+}
+
+#[derive(Debug)]
+enum Place {
+    Embedded(&'static [(&'static str, &'static [u8])]),
+    Folder(PathBuf),
+    Hub(Hub),
+}
+
+/// One file, ready to be read.
+pub(super) enum Opened {
+    Bytes(&'static [u8]),
+    File(File),
+}
+
+impl Source {
+    /// The place that a name or a path means.
+    ///
+    /// # Errors
+    /// It is no known name, no folder and no repository's name.
+    pub(super) fn find(name_or_path: &str, folder: Option<&Path>) -> Result<Self> {
+        if let Some(folder) = folder {
+            return Self::folder(name_or_path, folder);
+        }
+        let known = MODELS
+            .iter()
+            .find(|model| model.names.contains(&name_or_path));
+        if let Some(model) = known {
+            let name = model.names[0];
+            return Ok(match model.files {
+                Files::Embedded(files) => Self::new(name, Place::Embedded(files)),
+                Files::Hub {
+                    repository,
+                    tokenizer,
+                } => {
+                    let mut source = Self::new(name, Place::Hub(Hub::new(repository)?));
+                    if let Some(tokenizer) = tokenizer {
+                        let place = Place::Hub(Hub::new(tokenizer)?);
+                        source.tokenizer = Some(Box::new(Self::new(tokenizer, place)));
+                    }
+                    source
+                }
+            });
+        }
+        let path = Path::new(name_or_path);
+        if path.is_dir() {
+            let name = path.file_name().map(|name| name.to_string_lossy());
+            return Self::folder(&name.unwrap_or(name_or_path.into()), path);
+        }
+        if is_repository(name_or_path) && !path.exists() {
+            return Ok(Self::new(name_or_path, Place::Hub(Hub::new(name_or_path)?)));
+        }
+        let names = MODELS.iter().flat_map(|model| model.names);
+        let suggestion = suggestion(name_or_path, names);
+        Err(Error::new(format!(
+            "`{name_or_path}` is neither the name of a known model, nor a folder, nor a repository \
+             (`owner/name`) on the Hugging Face Hub.{suggestion} `model_names()` lists the names."
+        )))
+    }
+
+    fn folder(name: &str, folder: &Path) -> Result<Self> {
+        if !folder.is_dir() {
+            return Err(Error::new(format!(
+                "the folder {} does not exist: it should hold config.json, model.safetensors and \
+                 tokenizer.json.",
+                folder.display()
+            )));
+        }
+        Ok(Self::new(name, Place::Folder(folder.to_owned())))
+    }
+
+    fn new(name: &str, place: Place) -> Self {
+        Self {
+            name: name.to_owned(),
+            place,
+            tokenizer: None,
+        }
+    }
+
+    /// What the model calls itself.
+    pub(super) fn model_name(&self) -> String {
+        self.name.clone()
+    }
+
+    /// Where the tokenizer's files are.
+    pub(super) fn tokenizer(&self) -> &Source {
+        self.tokenizer.as_deref().unwrap_or(self)
+    }
+
+    /// A file's name for an error message.
+    pub(super) fn describe(&self, file: &str) -> String {
+        match &self.place {
+            Place::Embedded(_) => format!("{file} of the embedded {}", self.name),
+            Place::Folder(folder) => folder.join(file).display().to_string(),
+            Place::Hub(hub) => format!("{file} of {}", hub.repository),
+        }
+    }
+
+    /// A file, or nothing where the place does not have it.
+    pub(super) fn open(&self, file: &str) -> Result<Option<Opened>> {
+        let path = match &self.place {
+            Place::Embedded(files) => {
+                let found = files.iter().find(|(name, _)| *name == file);
+                return Ok(found.map(|(_, bytes)| Opened::Bytes(bytes)));
+            }
+            Place::Folder(folder) => Some(folder.join(file)).filter(|path| path.exists()),
+            Place::Hub(hub) => hub.fetch(file)?,
+        };
+        let Some(path) = path else {
+            return Ok(None);
+        };
+        let opened = File::open(&path).context(|| format!("opening {}", path.display()))?;
+        Ok(Some(Opened::File(opened)))
+    }
+
+    /// A file's bytes, or nothing where the place does not have it.
+    pub(super) fn read(&self, file: &str) -> Result<Option<Cow<'static, [u8]>>> {
+        Ok(match self.open(file)? {
+            None => None,
+            Some(Opened::Bytes(bytes)) => Some(Cow::Borrowed(bytes)),
+            Some(Opened::File(mut opened)) => {
+                let mut bytes = Vec::new();
+                std::io::Read::read_to_end(&mut opened, &mut bytes)
+                    .context(|| format!("reading {}", self.describe(file)))?;
+                Some(Cow::Owned(bytes))
+            }
+        })
+    }
+
+    /// A file's bytes, or nothing where it is absent or cannot be had.
+    pub(super) fn read_optional(&self, file: &str) -> Option<Cow<'static, [u8]>> {
+        self.read(file).ok().flatten()
+    }
+
+    /// A file's bytes.
+    ///
+    /// # Errors
+    /// The place does not have it.
+    pub(super) fn require(&self, file: &str) -> Result<Cow<'static, [u8]>> {
+        self.read(file)?.ok_or_else(|| self.missing(file))
+    }
+
+    pub(super) fn missing(&self, file: &str) -> Error {
+        Error::new(match &self.place {
+            Place::Folder(folder) => format!("there is no {file} in {}.", folder.display()),
+            Place::Embedded(_) | Place::Hub(_) => format!("there is no {}.", self.describe(file)),
+        })
+    }
+}
+
+/// `owner/name`, in the characters that the Hub allows.
+fn is_repository(name: &str) -> bool {
+    let allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
+    let part = |part: &str| !part.is_empty() && !part.starts_with('.') && part.chars().all(allowed);
+    name.split_once('/')
+        .is_some_and(|(owner, name)| part(owner) && part(name))
+}
+
+/// A repository on the Hugging Face Hub, through the cache that Python's libraries share.
+///
+/// It honours `HF_ENDPOINT`, `HF_HOME` and `HF_HUB_OFFLINE`.
+#[derive(Debug)]
+struct Hub {
+    repository: String,
+    /// Nothing: only the cache may be used.
+    api: Option<Api>,
+    cache: Cache,
+}
+
+impl Hub {
+    fn new(repository: &str) -> Result<Self> {
+        if std::env::var_os("HF_HOME").is_none() && std::env::home_dir().is_none() {
+            return Err(Error::new(
+                "downloads have nowhere to go, as there is no home folder: set HF_HOME.",
+            ));
+        }
+        let offline =
+            std::env::var("HF_HUB_OFFLINE").is_ok_and(|value| !matches!(value.as_str(), "" | "0"));
+        let api = match offline {
+            true => None,
+            false => Some(ApiBuilder::from_env().with_progress(false).build()?),
+        };
+        Ok(Self {
+            repository: repository.to_owned(),
+            api,
+            cache: Cache::from_env(),
+        })
+    }
+
+    /// The path of a file in the cache, downloaded if need be; nothing where there is no such file.
+    fn fetch(&self, file: &str) -> Result<Option<PathBuf>> {
+        let repository = Repo::model(self.repository.clone());
+        let Some(api) = &self.api else {
+            return Ok(self.cache.repo(repository).get(file));
+        };
+        match api.repo(repository).get(file) {
+            Ok(path) => Ok(Some(path)),
+            Err(ApiError::RequestError(error)) if error.to_string().contains("404") => Ok(None),
+            Err(error) => Err(Error::from(error).context(format!(
+                "{file} of {} could not be fetched from the Hugging Face Hub (without a network, \
+                 give the folder that holds the files; for a gated repository, log in so that its \
+                 token is in the cache)",
+                self.repository
+            ))),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn repositories_are_told_from_paths() {
+        assert!(is_repository("openai-community/gpt2"));
+        assert!(is_repository("roneneldan/TinyStories-2Layers-33M"));
+        assert!(!is_repository("../gpt2"));
+        assert!(!is_repository("/models/gpt2"));
+        assert!(!is_repository("gpt2"));
+        assert!(!is_repository("a/b/c"));
+    }
+
+    #[test]
+    fn an_unknown_name_lists_the_nearest() {
+        let message = Source::find("gtp2", None).unwrap_err().to_string();
+        assert!(message.contains("`gpt2`"), "{message}");
+    }
+}

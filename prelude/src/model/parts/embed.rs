@@ -1,0 +1,70 @@
+//! Tokens in, logits out.
+
+use super::{fast_layout, linear};
+use crate::error::Result;
+use crate::model::config::Config;
+use crate::model::padded::Padded;
+use crate::model::weights::Weights;
+use candle_core::{Result as CandleResult, Tensor};
+
+/// Token embeddings, and learned positional embeddings.
+#[derive(Debug)]
+pub(crate) struct Embed {
+    W_E: Tensor,
+    W_pos: Tensor,
+}
+
+impl Embed {
+    pub(crate) fn new(config: &Config, weights: &Weights) -> Result<Self> {
+        Ok(Self {
+            W_E: weights.get("embed.W_E", &[config.d_vocab, config.d_model])?,
+            W_pos: weights.get("pos_embed.W_pos", &[config.n_ctx, config.d_model])?,
+        })
+    }
+
+    /// `[batch, pos]` token ids to `[batch, pos, d_model]`.
+    pub(crate) fn tokens(&self, tokens: &Tensor) -> CandleResult<Tensor> {
+        let (batch, pos) = tokens.dims2()?;
+        let rows = self.W_E.index_select(&tokens.flatten_all()?, 0)?; // [batch * pos, d_model]
+        rows.reshape((batch, pos, ()))
+    }
+
+    /// The positions of these tokens, `[batch, pos, d_model]`: 0, 1, ... from the first real token.
+    pub(crate) fn positions(&self, padded: &Padded) -> CandleResult<Tensor> {
+        let (batch, pos) = padded.tokens.dims2()?;
+        let rows = self.W_pos.narrow(0, 0, pos)?; // [pos, d_model]
+        let Some(first) = &padded.first else {
+            return rows.unsqueeze(0)?.broadcast_as((batch, pos, rows.dim(1)?));
+        };
+        let shifted = first
+            .iter()
+            .map(|first| rows.narrow(0, 0, pos - first)?.pad_with_zeros(0, *first, 0))
+            .collect::<CandleResult<Vec<_>>>()?;
+        Tensor::stack(&shifted, 0)
+    }
+}
+
+/// `x W_U + b_U`: from the residual stream to the vocabulary.
+#[derive(Debug)]
+pub(crate) struct Unembed {
+    /// `[d_model, d_vocab]`; the same memory as `W_E` where the two are tied.
+    W_U: Tensor,
+    b_U: Option<Tensor>,
+}
+
+impl Unembed {
+    pub(crate) fn new(config: &Config, weights: &mut Weights) -> Result<Self> {
+        let name = "unembed.W_U";
+        let W_U = fast_layout(&weights.get(name, &[config.d_model, config.d_vocab])?)?;
+        weights.set(name, W_U.clone());
+        Ok(Self {
+            W_U,
+            b_U: weights.find("unembed.b_U", &[config.d_vocab])?,
+        })
+    }
+
+    /// `[batch, pos, d_model]` to `[batch, pos, d_vocab]`.
+    pub(crate) fn forward(&self, x: &Tensor) -> CandleResult<Tensor> {
+        linear(x, &self.W_U, self.b_U.as_ref())
+    }
+}

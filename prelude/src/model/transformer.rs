@@ -1,0 +1,271 @@
+//! The model: immutable, cheap to clone, and the door to everything else in this room.
+
+use super::arch::{self, Network};
+use super::cache::ActivationCache;
+use super::config::Config;
+use super::filter::{IntoFilter, Offered};
+use super::hooks::Hooks;
+use super::input::Input;
+use super::names::{HookPoint, PointName, Site};
+use super::padded::Padded;
+use super::run::Run;
+use super::tokenizer::{PaddingSide, Tokenizer};
+use super::weights::Weights;
+use crate::error::{Error, Result};
+use candle_core::{DType, Device, Tensor};
+use std::collections::HashMap;
+use std::fmt;
+use std::sync::Arc;
+
+/// A transformer whose every activation can be read and replaced.
+///
+/// The model never changes: clones share its weights, and hooks and caches belong to a single
+/// call. Names, shapes and the order of hook points are TransformerLens's (`HookedTransformer`).
+///
+/// ```
+/// use ferrolens::model::HookedTransformer;
+/// let model = HookedTransformer::from_pretrained("stories-2l")?;
+/// let (logits, cache) = model.run_with_cache("Once upon a time", ())?;
+/// let pattern = cache.act("pattern", 1)?; // [batch, head, query, key]
+/// assert_eq!(pattern.dim(1)?, model.config().n_heads);
+/// # Ok::<(), ferrolens::Error>(())
+/// ```
+#[derive(Clone)]
+pub struct HookedTransformer {
+    inner: Arc<Inner>,
+    offered: Arc<Offered>,
+}
+
+struct Inner {
+    config: Config,
+    network: Box<dyn Network>,
+    weights: Weights,
+    tokenizer: Option<Tokenizer>,
+    device: Device,
+    dtype: DType,
+}
+
+impl HookedTransformer {
+    /// A model with these weights, under TransformerLens's names and shapes: `embed.W_E [d_vocab,
+    /// d_model]`, `blocks.0.attn.W_Q [head, d_model, d_head]`, `unembed.W_U [d_model, d_vocab]`, ...
+    ///
+    /// The weights may be variables: the forward pass is differentiable, and follows them when they
+    /// are set.
+    ///
+    /// # Errors
+    /// A weight is missing or does not have the shape that the config asks for.
+    pub fn new(
+        config: Config,
+        weights: HashMap<String, Tensor>,
+        tokenizer: Option<Tokenizer>,
+    ) -> Result<Self> {
+        let origin = format!("the weights of {}", config.model_name);
+        Self::build(config, Weights::new(origin, weights), tokenizer)
+    }
+
+    pub(crate) fn build(
+        config: Config,
+        mut weights: Weights,
+        tokenizer: Option<Tokenizer>,
+    ) -> Result<Self> {
+        config.validate()?;
+        let network = arch::build(&config, &mut weights)?;
+        let embedding = weights.get("embed.W_E", &[config.d_vocab, config.d_model])?;
+        let offered = arch::offered(network.as_ref(), config.n_layers, &[]);
+        Ok(Self {
+            offered: Arc::new(offered),
+            inner: Arc::new(Inner {
+                device: embedding.device().clone(),
+                dtype: embedding.dtype(),
+                config,
+                network,
+                weights,
+                tokenizer,
+            }),
+        })
+    }
+
+    /// The logits of a prompt, `[batch, pos, d_vocab]`.
+    ///
+    /// # Errors
+    /// The prompt is empty or longer than `n_ctx`, or holds a token outside the vocabulary; text is
+    /// given to a model without a tokenizer.
+    pub fn forward(&self, input: impl Into<Input>) -> Result<Tensor> {
+        self.run(input).logits()
+    }
+
+    /// The logits of a prompt and the activations that `names_filter` chooses (`()`: all).
+    ///
+    /// # Errors
+    /// As [`HookedTransformer::forward`], and a filter that means no hook point.
+    pub fn run_with_cache(
+        &self,
+        input: impl Into<Input>,
+        names_filter: impl IntoFilter,
+    ) -> Result<(Tensor, ActivationCache)> {
+        self.run(input).cache(names_filter).logits_and_cache()
+    }
+
+    /// The logits of a prompt with these hooks in place, `[batch, pos, d_vocab]`.
+    ///
+    /// # Errors
+    /// As [`HookedTransformer::forward`], a hook on no hook point, and whatever a hook fails with.
+    pub fn run_with_hooks(&self, input: impl Into<Input>, hooks: &Hooks) -> Result<Tensor> {
+        self.run(input).hooks(hooks).logits()
+    }
+
+    /// Logits and activations with these hooks in place. The cache shows what the hooks left.
+    ///
+    /// # Errors
+    /// As [`HookedTransformer::run_with_cache`] and [`HookedTransformer::run_with_hooks`].
+    pub fn run_with_hooks_and_cache(
+        &self,
+        input: impl Into<Input>,
+        hooks: &Hooks,
+        names_filter: impl IntoFilter,
+    ) -> Result<(Tensor, ActivationCache)> {
+        let run = self.run(input).hooks(hooks);
+        run.cache(names_filter).logits_and_cache()
+    }
+
+    /// Only the activations that `names_filter` chooses: the run stops after the last of them, so
+    /// early layers cost little.
+    ///
+    /// # Errors
+    /// As [`HookedTransformer::run_with_cache`].
+    pub fn cache_only(
+        &self,
+        input: impl Into<Input>,
+        names_filter: impl IntoFilter,
+    ) -> Result<ActivationCache> {
+        self.run(input).cache(names_filter).cache_only()
+    }
+
+    /// A run of this model, to which hooks, a cache and a stopping point can be added.
+    pub fn run(&self, input: impl Into<Input>) -> Run {
+        Run::on_input(self.clone(), input.into())
+    }
+
+    /// A run that starts with this residual stream, `[batch, pos, d_model]`, at the entrance of a
+    /// layer (`n_layers`: behind the last block).
+    pub fn run_from_layer(&self, layer: usize, residual: &Tensor) -> Run {
+        Run::on_residual(self.clone(), layer, residual.clone())
+    }
+
+    /// The mean loss over all predictions of a prompt: see [`Run::loss`].
+    ///
+    /// # Errors
+    /// As [`HookedTransformer::forward`]; a prompt of a single token predicts nothing.
+    pub fn loss(&self, input: impl Into<Input>) -> Result<f32> {
+        self.run(input).loss()
+    }
+
+    /// The loss of each prediction, `[batch, pos - 1]`: see [`Run::loss_per_token`].
+    ///
+    /// # Errors
+    /// As [`HookedTransformer::loss`].
+    pub fn loss_per_token(&self, input: impl Into<Input>) -> Result<Tensor> {
+        self.run(input).loss_per_token()
+    }
+
+    /// Every hook point that is on by default, in the order in which a run visits them.
+    pub fn hook_points(&self) -> Vec<HookPoint> {
+        self.offered.by_default.clone()
+    }
+
+    /// The hook points that are computed only when asked for by name.
+    pub fn opt_in_hook_points(&self) -> Vec<HookPoint> {
+        self.offered.opt_in.clone()
+    }
+
+    /// The hook point that a name means in this model, with negative layers resolved.
+    ///
+    /// # Errors
+    /// A name that means no hook point, or a layer that the model does not have.
+    pub fn hook_point(&self, name: impl Into<PointName>) -> Result<HookPoint> {
+        name.into().resolve(Some(self.inner.config.n_layers))
+    }
+
+    /// The same model (it shares the weights) in which `attn.hook_result` is on by default, so that
+    /// a cache of everything holds it.
+    #[must_use]
+    pub fn use_attn_result(&self, on: bool) -> Self {
+        let sites: &[Site] = if on { &[Site::Result] } else { &[] };
+        let offered = arch::offered(self.network(), self.inner.config.n_layers, sites);
+        Self {
+            inner: self.inner.clone(),
+            offered: Arc::new(offered),
+        }
+    }
+
+    /// The sizes and choices of the model.
+    pub fn config(&self) -> &Config {
+        &self.inner.config
+    }
+
+    /// Where the weights are.
+    pub fn device(&self) -> &Device {
+        &self.inner.device
+    }
+
+    /// The type of the weights.
+    pub fn dtype(&self) -> DType {
+        self.inner.dtype
+    }
+
+    /// Whether two models share their weights, as clones do.
+    pub fn shares_weights_with(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.inner, &other.inner)
+    }
+
+    /// The tokenizer.
+    ///
+    /// # Errors
+    /// The model was made without one.
+    pub fn tokenizer(&self) -> Result<&Tokenizer> {
+        self.inner.tokenizer.as_ref().ok_or_else(|| {
+            Error::new(format!(
+                "the model {} has no tokenizer: give it token ids instead of text.",
+                self.inner.config.model_name
+            ))
+        })
+    }
+
+    pub(crate) fn network(&self) -> &dyn Network {
+        self.inner.network.as_ref()
+    }
+
+    pub(crate) fn weights(&self) -> &Weights {
+        &self.inner.weights
+    }
+
+    pub(crate) fn offered(&self) -> &Offered {
+        &self.offered
+    }
+
+    /// An input as tokens on the model's device, checked.
+    pub(crate) fn prepare(&self, input: &Input, side: Option<PaddingSide>) -> Result<Padded> {
+        Padded::new(self, input, side)
+    }
+}
+
+impl fmt::Debug for HookedTransformer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let config = &self.inner.config;
+        write!(
+            f,
+            "HookedTransformer({}: {}, {} layers, d_model {}, {} heads, d_mlp {}, d_vocab {}, \
+             n_ctx {}, {:?}, {:?})",
+            config.model_name,
+            config.architecture,
+            config.n_layers,
+            config.d_model,
+            config.n_heads,
+            config.d_mlp,
+            config.d_vocab,
+            config.n_ctx,
+            self.inner.dtype,
+            self.inner.device.location(),
+        )
+    }
+}

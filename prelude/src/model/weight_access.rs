@@ -1,0 +1,122 @@
+//! The weights by their names, one by one or stacked over layers.
+
+use super::transformer::HookedTransformer;
+use crate::error::{Error, Result, suggestion};
+use candle_core::Tensor;
+
+macro_rules! stacked {
+    ($($(#[$doc:meta])* $name:ident => $weight:literal),* $(,)?) => {$(
+        $(#[$doc])*
+        ///
+        /// # Errors
+        /// The model's family has no such weight, or there is no room for the stack.
+        #[allow(non_snake_case)]
+        pub fn $name(&self) -> Result<Tensor> {
+            self.stack($weight)
+        }
+    )*};
+}
+
+impl HookedTransformer {
+    /// The weight of this name, such as `blocks.0.attn.W_Q`, in TransformerLens's shape. Its memory
+    /// is the model's.
+    ///
+    /// # Errors
+    /// The model has no weight of that name.
+    pub fn weight(&self, name: &str) -> Result<Tensor> {
+        let found = self.weights().iter().find(|(known, _)| *known == name);
+        found.map(|(_, tensor)| tensor.clone()).ok_or_else(|| {
+            let known = self.weights().iter().map(|(known, _)| known);
+            Error::new(format!(
+                "{} has no weight called `{name}`.{} `model.weight_names()` lists them all.",
+                self.config().model_name,
+                suggestion(name, known)
+            ))
+        })
+    }
+
+    /// The names of all weights, in alphabetical order.
+    pub fn weight_names(&self) -> Vec<String> {
+        self.weights()
+            .iter()
+            .map(|(name, _)| name.clone())
+            .collect()
+    }
+
+    /// The token embedding, `[d_vocab, d_model]`.
+    ///
+    /// # Errors
+    /// Never for the families of today.
+    #[allow(non_snake_case)]
+    pub fn W_E(&self) -> Result<Tensor> {
+        self.weight("embed.W_E")
+    }
+
+    /// The positional embedding, `[n_ctx, d_model]`.
+    ///
+    /// # Errors
+    /// The family has none.
+    #[allow(non_snake_case)]
+    pub fn W_pos(&self) -> Result<Tensor> {
+        self.weight("pos_embed.W_pos")
+    }
+
+    /// The unembedding, `[d_model, d_vocab]`.
+    ///
+    /// # Errors
+    /// Never for the families of today.
+    #[allow(non_snake_case)]
+    pub fn W_U(&self) -> Result<Tensor> {
+        self.weight("unembed.W_U")
+    }
+
+    /// The bias of the unembedding, `[d_vocab]`; zeros where the model has none.
+    ///
+    /// # Errors
+    /// There is no room for the zeros.
+    #[allow(non_snake_case)]
+    pub fn b_U(&self) -> Result<Tensor> {
+        match self.weight("unembed.b_U") {
+            Ok(bias) => Ok(bias),
+            Err(_) => Ok(Tensor::zeros(
+                self.config().d_vocab,
+                self.dtype(),
+                self.device(),
+            )?),
+        }
+    }
+
+    stacked! {
+        /// Query matrices, `[layer, head, d_model, d_head]`.
+        W_Q => "attn.W_Q",
+        /// Key matrices, `[layer, head, d_model, d_head]`.
+        W_K => "attn.W_K",
+        /// Value matrices, `[layer, head, d_model, d_head]`.
+        W_V => "attn.W_V",
+        /// Output matrices of attention, `[layer, head, d_head, d_model]`.
+        W_O => "attn.W_O",
+        /// Matrices into the MLP, `[layer, d_model, d_mlp]`.
+        W_in => "mlp.W_in",
+        /// Matrices out of the MLP, `[layer, d_mlp, d_model]`.
+        W_out => "mlp.W_out",
+        /// Query biases, `[layer, head, d_head]`.
+        b_Q => "attn.b_Q",
+        /// Key biases, `[layer, head, d_head]`.
+        b_K => "attn.b_K",
+        /// Value biases, `[layer, head, d_head]`.
+        b_V => "attn.b_V",
+        /// Output biases of attention, `[layer, d_model]`.
+        b_O => "attn.b_O",
+        /// Biases of the MLP's neurons, `[layer, d_mlp]`.
+        b_in => "mlp.b_in",
+        /// Output biases of the MLP, `[layer, d_model]`.
+        b_out => "mlp.b_out",
+    }
+
+    fn stack(&self, weight: &str) -> Result<Tensor> {
+        let layers = (0..self.config().n_layers)
+            .map(|layer| self.weight(&format!("blocks.{layer}.{weight}")))
+            .collect::<Result<Vec<_>>>()?;
+        Ok(Tensor::stack(&layers, 0)?)
+    }
+}

@@ -1,0 +1,107 @@
+//! Named weights of a model, taken out one by one with their shapes checked.
+
+use crate::error::{Error, Result, suggestion};
+use candle_core::Tensor;
+use std::collections::{BTreeMap, HashMap};
+
+/// Tensors under TransformerLens's names (`blocks.0.attn.W_Q`), and where they came from.
+#[derive(Clone, Debug)]
+pub(crate) struct Weights {
+    origin: String,
+    tensors: BTreeMap<String, Tensor>,
+}
+
+impl Weights {
+    /// Weights whose errors will name `origin`, a file or whatever else they came from.
+    pub(crate) fn new(origin: impl Into<String>, tensors: HashMap<String, Tensor>) -> Self {
+        Self {
+            origin: origin.into(),
+            tensors: tensors.into_iter().collect(),
+        }
+    }
+
+    /// The tensor of this name, which must have this shape.
+    ///
+    /// # Errors
+    /// The tensor is absent or has another shape.
+    pub(crate) fn get(&self, name: &str, shape: &[usize]) -> Result<Tensor> {
+        let Some(tensor) = self.tensors.get(name) else {
+            return Err(self.missing(name, &format!("of shape {shape:?}")));
+        };
+        if tensor.dims() != shape {
+            return Err(Error::new(format!(
+                "{}: the tensor `{name}` has shape {:?}, but the config asks for {shape:?}.",
+                self.origin,
+                tensor.dims()
+            )));
+        }
+        Ok(tensor.clone())
+    }
+
+    /// The tensor of this name where there is one.
+    ///
+    /// # Errors
+    /// The tensor has another shape.
+    pub(crate) fn find(&self, name: &str, shape: &[usize]) -> Result<Option<Tensor>> {
+        match self.tensors.contains_key(name) {
+            true => self.get(name, shape).map(Some),
+            false => Ok(None),
+        }
+    }
+
+    /// Puts a tensor under a name, in the place of any that had it.
+    pub(crate) fn set(&mut self, name: impl Into<String>, tensor: Tensor) {
+        self.tensors.insert(name.into(), tensor);
+    }
+
+    /// The tensor of this name, whatever its shape.
+    ///
+    /// # Errors
+    /// The tensor is absent.
+    pub(crate) fn any(&self, name: &str) -> Result<Tensor> {
+        let found = self.tensors.get(name).cloned();
+        found.ok_or_else(|| self.missing(name, "of any shape"))
+    }
+
+    /// Takes a tensor out.
+    ///
+    /// # Errors
+    /// The tensor is absent.
+    pub(crate) fn take(&mut self, name: &str) -> Result<Tensor> {
+        let found = self.tensors.remove(name);
+        found.ok_or_else(|| self.missing(name, "of any shape"))
+    }
+
+    /// Whether the second tensor is the transpose of the first, in the same memory.
+    pub(crate) fn are_tied(&self, first: &str, second: &str) -> bool {
+        let (Some(first), Some(second)) = (self.tensors.get(first), self.tensors.get(second))
+        else {
+            return false;
+        };
+        let (first, first_layout) = first.storage_and_layout();
+        let (second, second_layout) = second.storage_and_layout();
+        std::ptr::eq(&*first, &*second)
+            && first_layout
+                .dims()
+                .iter()
+                .eq(second_layout.dims().iter().rev())
+    }
+
+    fn missing(&self, name: &str, shape: &str) -> Error {
+        let suggestion = suggestion(name, self.tensors.keys());
+        Error::new(format!(
+            "{}: the tensor `{name}` {shape} is missing.{suggestion}",
+            self.origin
+        ))
+    }
+
+    /// All names and tensors, by name.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (&String, &Tensor)> {
+        self.tensors.iter()
+    }
+
+    /// Where the tensors came from.
+    pub(crate) fn origin(&self) -> &str {
+        &self.origin
+    }
+}

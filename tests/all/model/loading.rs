@@ -1,0 +1,373 @@
+//! Models from files in good and in bad order, and from a Hub on this machine.
+
+use super::{gpt2, processed, unprocessed};
+use crate::golden::{assert_close, values};
+use candle_core::{DType, Device, Tensor};
+use ferrolens::model::{HookedTransformer, LoadOptions};
+use std::collections::HashMap;
+use std::io::{BufRead, BufReader, Write};
+use std::net::TcpListener;
+use std::path::Path;
+use tempfile::TempDir;
+
+const TOKENS: [u32; 4] = [1, 2, 3, 4];
+
+/// A copy of a fixture's model folder that a test may spoil.
+fn copy(folder: &str) -> TempDir {
+    let copy = tempfile::tempdir().unwrap();
+    for file in [
+        "config.json",
+        "model.safetensors",
+        "tokenizer.json",
+        "tokenizer_config.json",
+    ] {
+        std::fs::copy(gpt2().path(folder).join(file), copy.path().join(file)).unwrap();
+    }
+    copy
+}
+
+fn load(folder: &Path) -> Result<HookedTransformer, String> {
+    let options = LoadOptions::no_processing().device(&Device::Cpu);
+    let loaded = HookedTransformer::load(folder.to_str().unwrap(), options);
+    loaded.map_err(|error| error.to_string())
+}
+
+fn change_weights(folder: &Path, change: impl FnOnce(&mut HashMap<String, Tensor>)) {
+    let path = folder.join("model.safetensors");
+    let mut weights = candle_core::safetensors::load(&path, &Device::Cpu).unwrap();
+    change(&mut weights);
+    candle_core::safetensors::save(&weights, &path).unwrap();
+}
+
+#[test]
+fn the_hubs_key_names_give_the_same_model() {
+    let hub = gpt2().model_in("hub_layout", LoadOptions::no_processing());
+    let ours = hub.forward(TOKENS).unwrap();
+    assert_close("logits", &ours, &unprocessed().forward(TOKENS).unwrap(), 0.);
+}
+
+#[test]
+fn a_folder_can_be_given_beside_a_name() {
+    let options = LoadOptions::new()
+        .folder(gpt2().path("hf"))
+        .device(&Device::Cpu);
+    let model = HookedTransformer::load("gpt2", options).unwrap();
+    assert_eq!(model.config().model_name, "gpt2");
+    let logits = model.forward(TOKENS).unwrap();
+    assert_close("logits", &logits, &processed().forward(TOKENS).unwrap(), 0.);
+}
+
+#[test]
+fn half_precision_files_and_weights() {
+    let folder = copy("hf");
+    change_weights(folder.path(), |weights| {
+        for tensor in weights.values_mut() {
+            *tensor = tensor.to_dtype(DType::F16).unwrap();
+        }
+    });
+    let model = load(folder.path()).unwrap();
+    assert_eq!(model.dtype(), DType::F32);
+    let reference = unprocessed().forward(TOKENS).unwrap();
+    assert_close(
+        "from f16",
+        &model.forward(TOKENS).unwrap(),
+        &reference,
+        0.05,
+    );
+    let halves = gpt2().model(LoadOptions::no_processing().dtype(DType::BF16));
+    assert_eq!(halves.forward(TOKENS).unwrap().dtype(), DType::BF16);
+    assert_close("bf16", &halves.forward(TOKENS).unwrap(), &reference, 0.3);
+    let error = HookedTransformer::load("stories-2l", LoadOptions::new().dtype(DType::U8));
+    assert!(error.unwrap_err().to_string().contains("U8"));
+}
+
+#[test]
+fn processing_keeps_probabilities_in_every_combination() {
+    let softmax = |model: &HookedTransformer| {
+        ferrolens::math::softmax(&model.forward(TOKENS).unwrap()).unwrap()
+    };
+    let reference = softmax(&unprocessed());
+    for switches in 0..16u32 {
+        let on = |bit: u32| switches & (1 << bit) != 0;
+        let options = LoadOptions::new()
+            .fold_ln(on(0))
+            .center_writing_weights(on(1))
+            .center_unembed(on(2))
+            .fold_value_biases(on(3));
+        let model = gpt2().model(options);
+        let label = format!("switches {switches:04b}");
+        assert_close(&label, &softmax(&model), &reference, 1e-5);
+    }
+}
+
+#[test]
+fn tied_and_separate_unembeddings() {
+    let folder = copy("hf");
+    change_weights(folder.path(), |weights| {
+        let head = (&weights["transformer.wte.weight"] * 2.).unwrap();
+        weights.insert("lm_head.weight".into(), head);
+    });
+    let model = load(folder.path()).unwrap();
+    let twice = (unprocessed().forward(TOKENS).unwrap() * 2.).unwrap();
+    assert_close("logits", &model.forward(TOKENS).unwrap(), &twice, 1e-4);
+    // A tied model holds its vocabulary once.
+    let tied = unprocessed();
+    let (W_E, W_U) = (tied.W_E().unwrap(), tied.W_U().unwrap());
+    let (a, _) = W_E.storage_and_layout();
+    let (b, _) = W_U.storage_and_layout();
+    assert!(std::ptr::eq(&*a, &*b));
+}
+
+#[test]
+fn sharded_files() {
+    let folder = copy("hf");
+    let path = folder.path().join("model.safetensors");
+    let weights = candle_core::safetensors::load(&path, &Device::Cpu).unwrap();
+    std::fs::remove_file(&path).unwrap();
+    let mut map = serde_json::Map::new();
+    let mut shards = [HashMap::new(), HashMap::new()];
+    for (index, (name, tensor)) in weights.into_iter().enumerate() {
+        let shard = format!("model-0000{}-of-00002.safetensors", index % 2 + 1);
+        map.insert(name.clone(), shard.into());
+        shards[index % 2].insert(name, tensor);
+    }
+    for (index, shard) in shards.iter().enumerate() {
+        let name = format!("model-0000{}-of-00002.safetensors", index + 1);
+        candle_core::safetensors::save(shard, folder.path().join(name)).unwrap();
+    }
+    let index = serde_json::json!({ "weight_map": map });
+    let name = folder.path().join("model.safetensors.index.json");
+    std::fs::write(&name, index.to_string()).unwrap();
+    let model = load(folder.path()).unwrap();
+    let reference = unprocessed().forward(TOKENS).unwrap();
+    assert_close("logits", &model.forward(TOKENS).unwrap(), &reference, 0.);
+    std::fs::remove_file(folder.path().join("model-00002-of-00002.safetensors")).unwrap();
+    let message = load(folder.path()).unwrap_err();
+    assert!(
+        message.contains("model-00002-of-00002.safetensors"),
+        "{message}"
+    );
+}
+
+#[test]
+fn damaged_weights_say_what_is_wrong() {
+    let spoiled = |change: &dyn Fn(&mut HashMap<String, Tensor>)| {
+        let folder = copy("hf");
+        change_weights(folder.path(), change);
+        load(folder.path()).unwrap_err()
+    };
+    let name = "transformer.h.1.mlp.c_fc.weight";
+    let missing = spoiled(&|weights| drop(weights.remove(name)));
+    assert!(
+        missing.contains("model.safetensors") && missing.contains(name),
+        "{missing}"
+    );
+    assert!(
+        missing.contains("[32, 128]") && missing.contains("missing"),
+        "{missing}"
+    );
+    let transposed = spoiled(&|weights| {
+        let transposed = weights[name].t().unwrap().contiguous().unwrap();
+        weights.insert(name.into(), transposed);
+    });
+    assert!(
+        transposed.contains("[128, 32]") && transposed.contains("[32, 128]"),
+        "{transposed}"
+    );
+    let nan = spoiled(&|weights| {
+        let nan = (&weights[name] * f64::NAN).unwrap();
+        weights.insert(name.into(), nan);
+    });
+    assert!(nan.contains(name) && nan.contains("NaN"), "{nan}");
+    let integers = spoiled(&|weights| {
+        let integers = weights[name].to_dtype(DType::I64).unwrap();
+        weights.insert(name.into(), integers);
+    });
+    assert!(
+        integers.contains(name) && integers.contains("I64"),
+        "{integers}"
+    );
+}
+
+#[test]
+fn damaged_files_say_what_is_wrong() {
+    let spoiled = |file: &str, bytes: &dyn Fn(Vec<u8>) -> Vec<u8>| {
+        let folder = copy("hf");
+        let path = folder.path().join(file);
+        std::fs::write(&path, bytes(std::fs::read(&path).unwrap())).unwrap();
+        load(folder.path()).unwrap_err()
+    };
+    let weights = "model.safetensors";
+    for kept in [0, 4, 100, 20_000, 215_000] {
+        let message = spoiled(weights, &|bytes| bytes[..kept].to_vec());
+        assert!(
+            message.contains("cut off") && message.contains(weights),
+            "{message}"
+        );
+    }
+    let html = spoiled(weights, &|_| {
+        b"<!DOCTYPE html><html>not a model</html>".to_vec()
+    });
+    assert!(html.contains("not a safetensors file"), "{html}");
+    let header = spoiled(weights, &|mut bytes| {
+        bytes[8] = b'X';
+        bytes
+    });
+    assert!(header.contains("header is damaged"), "{header}");
+    let config = spoiled("config.json", &|_| b"{".to_vec());
+    assert!(config.contains("config.json"), "{config}");
+    let family = spoiled("config.json", &|_| br#"{"model_type": "mamba"}"#.to_vec());
+    assert!(
+        family.contains("`mamba`") && family.contains("gpt2"),
+        "{family}"
+    );
+    let sizes = spoiled("config.json", &|_| br#"{"model_type": "gpt2"}"#.to_vec());
+    assert!(sizes.contains("`n_positions`"), "{sizes}");
+    let heads = spoiled("config.json", &|_| {
+        br#"{"model_type": "gpt2", "n_positions": 8, "n_layer": 1, "n_embd": 9, "n_head": 0,
+            "vocab_size": 5}"#
+            .to_vec()
+    });
+    assert!(heads.contains("n_head"), "{heads}");
+    let tokenizer = spoiled("tokenizer.json", &|_| b"{}".to_vec());
+    assert!(tokenizer.contains("tokenizer.json"), "{tokenizer}");
+}
+
+#[test]
+fn a_folder_without_a_tokenizer_takes_ids() {
+    let folder = copy("hf");
+    std::fs::remove_file(folder.path().join("tokenizer.json")).unwrap();
+    let model = load(folder.path()).unwrap();
+    assert!(model.tokenizer().is_err());
+    assert_eq!(model.forward(TOKENS).unwrap().dims(), [1, 4, 336]);
+    std::fs::remove_file(folder.path().join("model.safetensors")).unwrap();
+    assert!(
+        load(folder.path())
+            .unwrap_err()
+            .contains("no model.safetensors")
+    );
+}
+
+#[test]
+fn the_embedded_model_speaks() {
+    let model =
+        HookedTransformer::load("stories-2l", LoadOptions::new().device(&Device::Cpu)).unwrap();
+    assert_eq!(model.config().model_name, "stories-2l");
+    let logits = model.forward("Once upon a time, there was a").unwrap();
+    assert!(values(&logits).iter().all(|logit| logit.is_finite()));
+    assert_eq!(logits.dim(2).unwrap(), model.config().d_vocab);
+}
+
+/// A Hub on this machine: it serves the files of a folder at `/{repository}/resolve/main/{file}`.
+fn serve(repository: &'static str, folder: std::path::PathBuf) -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = format!("http://{}", listener.local_addr().unwrap());
+    std::thread::spawn(move || {
+        for stream in listener.incoming().flatten() {
+            let folder = folder.clone();
+            std::thread::spawn(move || answer(&stream, repository, &folder));
+        }
+    });
+    address
+}
+
+fn answer(mut stream: &std::net::TcpStream, repository: &str, folder: &Path) {
+    let mut reader = BufReader::new(stream);
+    loop {
+        let mut lines = Vec::new();
+        loop {
+            let mut line = String::new();
+            if reader.read_line(&mut line).unwrap_or(0) == 0 {
+                return;
+            }
+            let line = line.trim_end().to_owned();
+            if line.is_empty() {
+                break;
+            }
+            lines.push(line);
+        }
+        let path = lines[0].split(' ').nth(1).unwrap_or_default().to_owned();
+        let prefix = format!("/{repository}/resolve/main/");
+        let file = path.strip_prefix(&prefix).map(|file| folder.join(file));
+        let Some(bytes) = file.and_then(|file| std::fs::read(file).ok()) else {
+            let missing = "HTTP/1.1 404 Not Found\r\ncontent-length: 0\r\n\r\n";
+            if stream.write_all(missing.as_bytes()).is_err() {
+                return;
+            }
+            continue;
+        };
+        let range = lines.iter().find_map(|line| {
+            let (name, value) = line.split_once(": ")?;
+            let range = value.strip_prefix("bytes=")?.split_once('-')?;
+            name.eq_ignore_ascii_case("range").then_some(())?;
+            let start: usize = range.0.parse().ok()?;
+            let end: usize = range.1.parse().unwrap_or(bytes.len() - 1);
+            Some((start, end.min(bytes.len() - 1)))
+        });
+        let (status, start, end) = match range {
+            Some((start, end)) => ("206 Partial Content", start, end),
+            None => ("200 OK", 0, bytes.len() - 1),
+        };
+        let head = format!(
+            "HTTP/1.1 {status}\r\ncontent-length: {}\r\ncontent-range: bytes {start}-{end}/{}\r\n\
+             etag: \"{path}\"\r\nx-repo-commit: 0123456789abcdef\r\naccept-ranges: bytes\r\n\r\n",
+            end + 1 - start,
+            bytes.len()
+        );
+        let etag = head.replace(
+            &format!("\"{path}\""),
+            &format!("\"{}\"", path.replace('/', "_")),
+        );
+        if stream.write_all(etag.as_bytes()).is_err()
+            || stream.write_all(&bytes[start..=end]).is_err()
+        {
+            return;
+        }
+    }
+}
+
+/// Runs in a process of its own, as it needs its own environment.
+#[test]
+fn names_are_fetched_from_the_hub() {
+    const INSIDE: &str = "FERROLENS_TEST_INSIDE";
+    if std::env::var_os(INSIDE).is_none() {
+        let home = tempfile::tempdir().unwrap();
+        let endpoint = serve("openai-community/gpt2", gpt2().path("hub_layout"));
+        let again = |offline: &str| {
+            std::process::Command::new(std::env::current_exe().unwrap())
+                .args([
+                    "--exact",
+                    "model::loading::names_are_fetched_from_the_hub",
+                    "--nocapture",
+                ])
+                .env(INSIDE, "1")
+                .env("HF_ENDPOINT", &endpoint)
+                .env("HF_HOME", home.path())
+                .env("HF_HUB_OFFLINE", offline)
+                .output()
+                .unwrap()
+        };
+        // Online, and then from what is in the cache.
+        for offline in ["0", "1"] {
+            let output = again(offline);
+            let text = String::from_utf8_lossy(&output.stderr).into_owned();
+            assert!(output.status.success(), "offline {offline}: {text}");
+        }
+        return;
+    }
+    let options = LoadOptions::new().device(&Device::Cpu);
+    for name in ["gpt2", "gpt2-small"] {
+        let model = HookedTransformer::load(name, options.clone()).unwrap();
+        assert_eq!(model.config().model_name, "gpt2");
+        let logits = model.forward("Once upon a time").unwrap();
+        let reference = processed().forward("Once upon a time").unwrap();
+        assert_close("logits", &logits, &reference, 0.);
+    }
+    let absent = HookedTransformer::load("gpt2-medium", options)
+        .unwrap_err()
+        .to_string();
+    assert!(
+        absent.contains("config.json of openai-community/gpt2-medium"),
+        "{absent}"
+    );
+}
