@@ -7,7 +7,7 @@
 
 mod pipes;
 
-use ferrolens_frames::{self as frames, CellId, Frame, Order};
+use ferrolens_frames::{self as frames, CellId, Frame, Order, StreamName};
 use pipes::Pipes;
 use std::collections::HashMap;
 use std::io::{BufReader, Write};
@@ -65,6 +65,8 @@ struct State {
     began_on: u64,
     synced: u64,
     failures: HashMap<CellId, Failure>,
+    /// Rust's own last words about the running cell's stack.
+    overflowed: bool,
     refused: Option<String>,
 }
 
@@ -111,7 +113,11 @@ impl Bridge {
     /// Announces the cell whose code is to be loaded next, and forgets the failure of the last one.
     pub fn begin(&self, cell: CellId) {
         self.shared.running.store(cell, Ordering::Release);
-        self.lock().failures.clear();
+        {
+            let mut state = self.lock();
+            state.failures.clear();
+            state.overflowed = false;
+        }
         self.wait_for_child(Duration::from_secs(10));
         {
             let mut state = self.lock();
@@ -159,6 +165,11 @@ impl Bridge {
     /// How the cell's code failed, if it reported that.
     pub fn failure(&self, cell: CellId) -> Option<Failure> {
         self.lock().failures.remove(&cell)
+    }
+
+    /// Whether the running cell's process said that its stack overflowed.
+    pub fn overflowed(&self) -> bool {
+        self.lock().overflowed
     }
 
     /// Sends an order; false when there is no child to take it.
@@ -232,8 +243,13 @@ impl Bridge {
                 self.lock().failures.insert(cell, Failure { name, value, at });
             }
             Frame::Hello { .. } => {}
-            Frame::Stream { cell, .. }
-            | Frame::Display { cell, .. }
+            Frame::Stream { cell, name } => {
+                if name == StreamName::Stderr && is_overflow(&body) {
+                    self.lock().overflowed = true;
+                }
+                (self.shared.sink)(Output { cell, frame, body });
+            }
+            Frame::Display { cell, .. }
             | Frame::Value { cell, .. }
             | Frame::Update { cell, .. }
             | Frame::Clear { cell, .. }
@@ -244,13 +260,18 @@ impl Bridge {
     fn drain_pipes(&self) {
         let cell = self.shared.running.load(Ordering::Acquire);
         self.shared.pipes.drain(|name, body| {
-            (self.shared.sink)(Output { cell, frame: Frame::Stream { cell, name }, body });
+            self.take(Frame::Stream { cell, name }, body);
         });
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
         self.shared.state.lock().unwrap_or_else(|bad| bad.into_inner())
     }
+}
+
+fn is_overflow(text: &[u8]) -> bool {
+    const WORDS: &[u8] = b"has overflowed its stack";
+    text.windows(WORDS.len()).any(|window| window == WORDS)
 }
 
 /// Whether the other end belongs to the user who runs the kernel.

@@ -9,6 +9,10 @@ use crate::wire::{Connection, Sockets};
 use std::path::Path;
 use std::sync::Arc;
 
+/// Tells the prelude to put plotly's library into the notebook, once, so that a page exported from
+/// it draws its figures with no network. A front end that renders figures itself does not need it.
+const OFFLINE_ENV: &str = "FERROLENS_OFFLINE_HTML";
+
 /// Serves the front end that wrote `connection_file`.
 ///
 /// # Errors
@@ -20,6 +24,10 @@ pub fn run(connection_file: &Path) -> Result<(), String> {
     for (name, value) in folder.environment(&prebuilt)? {
         // SAFETY: no thread has been started yet, so nobody reads the environment meanwhile.
         unsafe { std::env::set_var(name, value) };
+    }
+    if std::env::var_os(OFFLINE_ENV).is_none() && server::is_headless() {
+        // SAFETY: as above.
+        unsafe { std::env::set_var(OFFLINE_ENV, "1") };
     }
     // PUB hands messages to its subscribers in a task of its own, which must not wait for a cell.
     let runtime = tokio::runtime::Builder::new_multi_thread()

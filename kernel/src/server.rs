@@ -69,6 +69,7 @@ pub fn cells(sockets: &Arc<Sockets>, id: &str) -> (Arc<Cells>, mpsc::UnboundedRe
 }
 
 pub use cells::{Cells as CellTable, InputAsked};
+pub use parent::is_headless;
 
 impl Server {
     pub fn new(parts: Parts) -> Self {

@@ -61,6 +61,7 @@ pub use crate::emit::Rich;
 // What does it look like as a figure?
 pub use crate::display::ColourScale;
 pub use crate::display::Normalise;
+pub use crate::display::Numbers;
 pub use crate::display::PlotOptions;
 pub use crate::display::bar;
 pub use crate::display::coloured_tokens;

@@ -16,6 +16,16 @@ pub(super) async fn leave() {
     }
 }
 
+/// Whether the program that started this kernel executes notebooks with nobody watching.
+pub fn is_headless() -> bool {
+    let command = std::env::var(PARENT_ENV)
+        .ok()
+        .and_then(|pid| std::fs::read(format!("/proc/{pid}/cmdline")).ok())
+        .unwrap_or_default();
+    let command = String::from_utf8_lossy(&command).into_owned();
+    ["nbconvert", "nbclient", "papermill", "jupyter-execute"].iter().any(|name| command.contains(name))
+}
+
 /// Returns at Ctrl-C.
 pub(super) async fn interrupt_key() {
     asked_by(SignalKind::interrupt()).await;

@@ -100,10 +100,14 @@ impl Engine {
         let status = status.rsplit("status: ").next().unwrap_or(status).trim();
         let what = if self.interrupt.was_asked() {
             "The cell did not stop at the interrupt, so its process was ended.".to_owned()
+        } else if self.bridge.overflowed() {
+            "The cell overflowed its stack: a recursion that does not end, or a very large local \
+             array."
+                .to_owned()
         } else if status.starts_with("exit status") {
             format!("The cell ended its process ({status}).")
         } else if status.contains("signal: 6") {
-            format!("The cell aborted ({status}); the text above may say why, e.g. a stack overflow.")
+            format!("The cell aborted ({status}).")
         } else if status.contains("signal: 9") {
             format!("The cell's process was killed ({status}), perhaps because memory ran out.")
         } else {
