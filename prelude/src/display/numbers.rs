@@ -81,6 +81,7 @@ impl<T: Numbers + ?Sized> Numbers for &T {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use polars::prelude::NamedFrom;
 
     #[test]
     fn every_source_gives_its_numbers() {

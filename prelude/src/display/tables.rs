@@ -146,6 +146,7 @@ fn shortened(text: &str) -> String {
 mod tests {
     use super::*;
     use polars::df;
+    use polars::prelude::NamedFrom;
 
     fn html(table: &DataFrame) -> String {
         table.bundle()["text/html"]

@@ -131,12 +131,20 @@ impl Bins {
                 nice_step(rough.max((high - low) / MOST_BINS as f64), 1.0)
             }
         };
-        let start = (low / size).floor() * size;
-        let count = ((high - start) / size).floor() as usize + 1;
+        // Whole numbers stand in the middle of their bins.
+        let whole = values.iter().all(|value| value.fract() == 0.0);
+        let (size, shift) = if whole {
+            (size.max(1.0), 0.5)
+        } else {
+            (size, 0.0)
+        };
+        let start = ((low + shift) / size).floor() * size - shift;
+        // The last bin holds its upper edge too, as numpy's does.
+        let count = ((high - start) / size - 1e-9).ceil().max(1.0) as usize;
         Some(Self {
             start,
             size,
-            count: count.min(MOST_BINS + 1),
+            count: count.min(2 * MOST_BINS),
         })
     }
 

@@ -127,7 +127,9 @@ fn values_are_counted_here_and_in_common_bins() {
 #[test]
 fn bins_and_heights() {
     let bins = Bins::of(&[0.0, 0.1, 0.2, 0.3], Some(3)).expect("values");
-    assert_eq!(bins.count(&[0.0, 0.1, 0.2, 0.3]), [1, 1, 1, 1]);
+    assert_eq!(bins.count(&[0.0, 0.1, 0.2, 0.3]), [1, 1, 2]);
+    let whole = Bins::of(&[0.0, 1.0, 3.0], Some(10)).expect("values");
+    assert_eq!(whole.count(&[0.0, 1.0, 3.0]), [1, 1, 0, 1]);
     assert_eq!(
         Bins::of(&[2.0, 2.0], None).map(|bins| bins.count(&[2.0, 2.0])),
         Some(vec![2])

@@ -2,8 +2,10 @@
 
 mod bars;
 mod boxes;
+mod error_bars;
 mod heat_map;
 mod histogram;
+mod polyline;
 mod scatter;
 mod symbols;
 

@@ -1,6 +1,7 @@
 //! Bars, side by side, on top of each other or over each other; and the bars of histograms.
 
-use super::scatter::{area, error_at, widest};
+use super::error_bars::error_at;
+use super::scatter::{area, widest};
 use super::{Mark, Trace, histogram, is_near};
 use crate::display::static_picture::axis::{Axis, Kind, Reach};
 use crate::display::static_picture::colour::Colour;

@@ -1,5 +1,7 @@
 //! Points and lines.
 
+use super::error_bars::error_at;
+use super::polyline::{stepped, thinned};
 use super::{MOST_POINTS, Mark, Trace, colour_axis, dashes, is_near, symbol};
 use crate::display::static_picture::axis::{Axis, Kind, Reach};
 use crate::display::static_picture::colour::Colour;
@@ -8,9 +10,6 @@ use crate::display::static_picture::data::{number_at, numbers, text_at};
 use crate::display::static_picture::label::Label;
 use crate::display::static_picture::paper::{Anchor, Area, Paper, Stroke, TextStyle, px};
 use serde_json::Value;
-
-/// The longest line, in points; a longer one keeps the extremes of every stretch.
-const LONGEST_LINE: usize = 4000;
 
 pub(super) struct Scatter {
     points: Vec<(f64, f64)>,
@@ -298,38 +297,6 @@ impl Mark for Scatter {
     }
 }
 
-/// How far an error bar goes below and above its point.
-pub(super) fn error_at(error: &Value, index: usize, value: f64) -> Option<(f64, f64)> {
-    if !error.is_object() || error["visible"] == false || !value.is_finite() {
-        return None;
-    }
-    let (above, below) = match error["type"].as_str() {
-        Some("percent") => {
-            let share = |name: &str| {
-                error[name]
-                    .as_f64()
-                    .map(|percent| percent / 100.0 * value.abs())
-            };
-            (share("value")?, share("valueminus"))
-        }
-        Some("constant") => (error["value"].as_f64()?, error["valueminus"].as_f64()),
-        Some("sqrt") => (value.abs().sqrt(), None),
-        _ => (
-            number_at(&error["array"], index)?,
-            number_at(&error["arrayminus"], index),
-        ),
-    };
-    let symmetric = error["symmetric"].as_bool().unwrap_or(below.is_none());
-    Some((
-        if symmetric {
-            above
-        } else {
-            below.unwrap_or(0.0)
-        },
-        above,
-    ))
-}
-
 fn scale(marker: &Value, layout: &Value) -> Option<(ColourScale, Value)> {
     let values = numbers(&marker["color"]);
     if values.iter().all(|value| value.is_nan()) {
@@ -406,42 +373,4 @@ fn path(points: &[(f64, f64)]) -> String {
         path.push_str(&format!("{},{}", px(point.0), px(point.1)));
     }
     path
-}
-
-/// The lowest and the highest point of every stretch of a long line, in their order.
-fn thinned(points: &[(f64, f64)]) -> Vec<(f64, f64)> {
-    if points.len() <= LONGEST_LINE {
-        return points.to_vec();
-    }
-    let stretch = (2 * points.len()).div_ceil(LONGEST_LINE);
-    let mut kept = Vec::with_capacity(LONGEST_LINE);
-    for piece in points.chunks(stretch) {
-        let order = |a: &usize, b: &usize| piece[*a].1.total_cmp(&piece[*b].1);
-        let lowest = (0..piece.len()).min_by(order).unwrap_or(0);
-        let highest = (0..piece.len()).max_by(order).unwrap_or(0);
-        kept.push(piece[lowest.min(highest)]);
-        if lowest != highest {
-            kept.push(piece[lowest.max(highest)]);
-        }
-    }
-    kept
-}
-
-/// The corners of a stepped line.
-fn stepped(points: &[(f64, f64)], shape: &str) -> Vec<(f64, f64)> {
-    if !matches!(shape, "hv" | "vh" | "hvh" | "vhv") {
-        return points.to_vec();
-    }
-    let mut corners: Vec<(f64, f64)> = points.first().copied().into_iter().collect();
-    for pair in points.windows(2) {
-        let ((x0, y0), (x1, y1)) = (pair[0], pair[1]);
-        match shape {
-            "hv" => corners.push((x1, y0)),
-            "vh" => corners.push((x0, y1)),
-            "hvh" => corners.extend([((x0 + x1) / 2.0, y0), ((x0 + x1) / 2.0, y1)]),
-            _ => corners.extend([(x0, (y0 + y1) / 2.0), (x1, (y0 + y1) / 2.0)]),
-        }
-        corners.push((x1, y1));
-    }
-    corners
 }
