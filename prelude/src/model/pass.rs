@@ -9,7 +9,10 @@ use std::collections::{HashMap, HashSet};
 
 /// The hooks and captures of one forward pass, and what it has captured so far.
 pub(crate) struct Pass {
-    functions: HashMap<HookPoint, Vec<HookFunction>>,
+    hooks: Hooks,
+    functions: HashMap<HookPoint, Vec<(usize, HookFunction)>>,
+    /// Which entries of the hooks have been called.
+    reached: Vec<bool>,
     kept: HashSet<HookPoint>,
     stop_when_done: bool,
     /// How often a wanted point is still to come.
@@ -56,6 +59,8 @@ impl Pass {
         let hooked_only = functions.keys().filter(|point| !kept.contains(point));
         let unvisited = kept.len() + hooked_only.count();
         Ok(Self {
+            reached: vec![false; hooks.len()],
+            hooks: hooks.clone(),
             captured: Vec::with_capacity(kept.len()),
             functions,
             kept,
@@ -96,7 +101,8 @@ impl Pass {
             return Ok(value);
         }
         let mut value = value;
-        for function in hooked.into_iter().flatten() {
+        for (entry, function) in hooked.into_iter().flatten() {
+            self.reached[*entry] = true;
             let returned = function(&value, &point)
                 .map_err(|error| error.context(format!("in the hook on `{point}`")))?;
             if let Some(returned) = returned {
@@ -118,6 +124,20 @@ impl Pass {
             return Err(Halt::Done);
         }
         Ok(value)
+    }
+
+    /// Checks that no hook was left uncalled, as one behind the stopping point is.
+    ///
+    /// # Errors
+    /// A hook was not called.
+    pub(crate) fn check_all_reached(&self) -> Result<()> {
+        match self.reached.iter().position(|reached| !reached) {
+            None => Ok(()),
+            Some(entry) => Err(Error::new(format!(
+                "the hook on {} was never called: the run stops before it, or starts behind it.",
+                self.hooks.filter(entry)
+            ))),
+        }
     }
 
     /// What was captured, in firing order.

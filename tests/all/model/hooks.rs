@@ -1,8 +1,8 @@
 //! What hooks, filters and caches promise.
 
-use super::{gpt2, processed};
+use super::{Noise, gpt2, processed};
 use crate::golden::{assert_close, values};
-use candle_core::{Device, Tensor};
+use candle_core::{DType, Device, Tensor};
 use ferrolens::model::{All, HookPoint, HookedTransformer, Hooks};
 use ferrolens::{Error, Result};
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -260,7 +260,7 @@ fn one_captured_head_does_not_hold_the_others() {
 #[test]
 fn queries_keys_and_values_can_read_their_own_streams() {
     let model = processed();
-    let shift = Tensor::randn(0f32, 1., 32, &Device::Cpu).unwrap();
+    let shift = Noise(3).tensor(&[32]).to_dtype(DType::F32).unwrap();
     let add = |sites: &[&'static str]| {
         let mut hooks = Hooks::new();
         for site in sites {
