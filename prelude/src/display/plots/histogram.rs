@@ -30,13 +30,17 @@ const MOST_BINS: usize = 2000;
 ///
 /// # Errors
 /// There is no series, a series cannot be read, or no value of any series is finite.
-pub fn histogram(series: &[(&str, &dyn Numbers)], options: PlotOptions) -> Result<Plot> {
+pub fn histogram<N: AsRef<str>, V: Numbers>(
+    series: &[(N, V)],
+    options: PlotOptions,
+) -> Result<Plot> {
     let mut named = Vec::new();
     for (name, values) in series {
+        let name = name.as_ref();
         let values = values
             .numbers()
             .map_err(|error| error.context(format!("the series {name:?}")))?;
-        named.push((*name, values));
+        named.push((name, values));
     }
     let all: Vec<f64> = named
         .iter()

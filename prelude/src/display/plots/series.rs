@@ -24,7 +24,10 @@ use serde_json::{Value, json};
 /// # Errors
 /// There is no series, a series cannot be read, or labels, positions or error bars are not as many
 /// as the values.
-pub fn line(series: &[(&str, &dyn Numbers)], options: PlotOptions) -> Result<Plot> {
+pub fn line<N: AsRef<str>, V: Numbers>(
+    series: &[(N, V)],
+    options: PlotOptions,
+) -> Result<Plot> {
     let series = Series::read(series, &options)?;
     let x = options
         .x_values
@@ -48,7 +51,10 @@ pub fn line(series: &[(&str, &dyn Numbers)], options: PlotOptions) -> Result<Plo
 /// # Errors
 /// There is no series, a series cannot be read, or labels or error bars are not as many as the
 /// values.
-pub fn bar(series: &[(&str, &dyn Numbers)], options: PlotOptions) -> Result<Plot> {
+pub fn bar<N: AsRef<str>, V: Numbers>(
+    series: &[(N, V)],
+    options: PlotOptions,
+) -> Result<Plot> {
     let series = Series::read(series, &options)?;
     let x = options
         .x_values
@@ -124,14 +130,15 @@ struct Series {
 }
 
 impl Series {
-    fn read(series: &[(&str, &dyn Numbers)], options: &PlotOptions) -> Result<Self> {
+    fn read<N: AsRef<str>, V: Numbers>(series: &[(N, V)], options: &PlotOptions) -> Result<Self> {
         let mut named = Vec::new();
         for (name, values) in series {
+            let name = name.as_ref();
             let values = values
                 .numbers()
                 .map_err(|error| error.context(format!("the series {name:?}")))?;
             named.push((
-                (*name).to_owned(),
+                name.to_owned(),
                 values.into_iter().map(rounded).collect::<Vec<_>>(),
             ));
         }

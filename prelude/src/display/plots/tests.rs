@@ -74,7 +74,7 @@ fn what_does_not_fit_is_an_error_that_says_why() {
     assert!(text.contains("has the shape [3]"), "{text}");
     let text = message(heatmap(&matrix(), PlotOptions::new().x_labels(["a"])));
     assert!(text.contains("1 column labels for 3 positions"), "{text}");
-    let text = message(line(&[], PlotOptions::new()));
+    let text = message(line::<&str, Vec<f64>>(&[], PlotOptions::new()));
     assert!(text.contains("no series"), "{text}");
     let text = message(scatter(&[1.0], &[1.0, 2.0], PlotOptions::new()));
     assert!(text.contains("1 x values for 2 values"), "{text}");
@@ -112,7 +112,7 @@ fn series_have_names_positions_and_errors() {
 #[test]
 fn values_are_counted_here_and_in_common_bins() {
     let many: Vec<f64> = (0..100_000).map(|i| f64::from(i % 1000) / 100.0).collect();
-    let few = [f64::INFINITY, 1.0];
+    let few = vec![f64::INFINITY, 1.0];
     let options = PlotOptions::new()
         .bins(10)
         .normalise(Normalise::Probability);
