@@ -7,8 +7,9 @@ pub(crate) use nearest::suggestion;
 use std::error::Error as StdError;
 use std::fmt;
 
-/// What every fallible function of this crate returns.
-pub type Result<T> = std::result::Result<T, Error>;
+/// What every fallible function of this crate returns. The second parameter keeps
+/// `Result<T, MyError>` of a cell what it is where this name is imported.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
 
 /// Something that went wrong, said in a sentence that ends with the next step where there is one.
 ///

@@ -90,6 +90,14 @@ pub use crate::emit::check_interrupt;
 pub use crate::emit::input;
 pub use crate::emit::password;
 
+// Where is the rest of a library?
+pub use candle_core;
+pub use candle_nn;
+pub use plotly;
+pub use polars;
+pub use serde_json;
+pub use tokenizers;
+
 // How is the last expression of a cell shown?
 pub use crate::emit::EvcxrDisplay as _;
 pub use crate::emit::IntoLast as _;

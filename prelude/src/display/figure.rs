@@ -5,15 +5,18 @@
 //! | front end | takes |
 //! | --- | --- |
 //! | JupyterLab with the `plotly` Python package, VS Code | `application/vnd.plotly.v1+json`: interactive |
-//! | JupyterLab without it, GitHub, LaTeX and PDF exports | `image/svg+xml`: our static picture |
-//! | `nbconvert --to html` | `text/html` where there is one, else `image/svg+xml` |
+//! | JupyterLab without it, `nbconvert --to html`, GitHub | `text/html` |
+//! | LaTeX and PDF exports, consoles with graphics | `image/svg+xml` |
 //! | a terminal | `text/plain` |
 //!
-//! `text/html` beats the picture nearly everywhere, and can draw only where the notebook holds the
-//! library: so it is sent only once [`init_plotly`](super::init_plotly) has put it there. Inside,
-//! the picture stands as an `<img>` (sanitisers remove an inline `<svg>`, and scripts), which the
-//! script replaces when it finds `window.Plotly`. A notebook thus stays small, shows something
-//! wherever it is opened, and a plot whose library was cleared is still a picture.
+//! `text/html` holds our static picture as an `<img>` with a data address: of all ways to put a
+//! picture into a notebook it is the one that is shown everywhere. JupyterLab shows no
+//! `image/svg+xml` of a notebook that is not trusted (one that somebody else has run), and
+//! sanitisers remove an inline `<svg>`; both keep the `<img>`.
+//!
+//! Once [`init_plotly`](super::init_plotly) has put the library into the notebook, `text/html`
+//! also carries the figure and a script, which replaces the picture where it finds
+//! `window.Plotly`. Before that it would only make the notebook larger.
 
 use super::{escape, handle, library, static_picture};
 use crate::emit::{Bundle, Rich, text};
@@ -46,9 +49,7 @@ pub(super) fn bundle(mut figure: Value) -> Bundle {
     }
     let picture = static_picture::draw(&figure);
     let mut bundle = text(description(&figure));
-    if library::is_there() {
-        bundle.insert("text/html".to_owned(), html(&figure, &picture).into());
-    }
+    bundle.insert("text/html".to_owned(), html(&figure, &picture).into());
     bundle.insert("image/svg+xml".to_owned(), picture.into());
     bundle.insert(MIME.to_owned(), figure);
     bundle
@@ -56,15 +57,26 @@ pub(super) fn bundle(mut figure: Value) -> Bundle {
 
 fn html(figure: &Value, picture: &str) -> String {
     let id = handle::new_id();
-    let json = escape::script(&figure.to_string());
-    let picture = STANDARD.encode(picture);
     let label = escape::html(&description(figure));
-    // The library may be evaluated after the plot: JupyterLab draws cells as they come into view.
-    format!(
+    let picture = STANDARD.encode(picture);
+    let image = format!(
         "<div id=\"{id}\" style=\"max-width:100%\">\
          <img alt=\"{label}\" src=\"data:image/svg+xml;base64,{picture}\" style=\"max-width:100%\">\
-         </div>\n\
-         <script>(function(){{var figure={json};var tries=0;function draw(){{\
+         </div>"
+    );
+    if library::is_there() {
+        format!("{image}\n{}", script(figure, &id))
+    } else {
+        image
+    }
+}
+
+/// Replaces the picture in the element `id` by the interactive figure.
+fn script(figure: &Value, id: &str) -> String {
+    let json = escape::script(&figure.to_string());
+    // The library may be evaluated after the plot: JupyterLab draws cells as they come into view.
+    format!(
+        "<script>(function(){{var figure={json};var tries=0;function draw(){{\
          var place=document.getElementById(\"{id}\");\
          if(window.Plotly&&place){{place.textContent=\"\";\
          window.Plotly.newPlot(place,figure.data,figure.layout,\
@@ -93,11 +105,12 @@ fn description(figure: &Value) -> String {
         format!(" {title:?}")
     };
     let plural = if traces.len() == 1 { "" } else { "s" };
-    format!(
-        "Plot{title} of {} trace{plural}: {}",
-        traces.len(),
-        kinds.join(", ")
-    )
+    let kinds = if kinds.is_empty() {
+        String::new()
+    } else {
+        format!(": {}", kinds.join(", "))
+    };
+    format!("Plot{title} of {} trace{plural}{kinds}", traces.len())
 }
 
 #[cfg(test)]
@@ -118,7 +131,9 @@ mod tests {
         library::output_was_cleared();
         let bundle = plot().bundle();
         let kinds: Vec<&str> = bundle.keys().map(String::as_str).collect();
-        assert_eq!(kinds, [MIME, "image/svg+xml", "text/plain"]);
+        assert_eq!(kinds, [MIME, "image/svg+xml", "text/html", "text/plain"]);
+        let html = bundle["text/html"].as_str().expect("html");
+        assert!(html.contains("<img") && !html.contains("<script"));
         assert_eq!(bundle["text/plain"], "Plot \"Strength\" of 1 trace: bar");
         assert_eq!(bundle[MIME]["data"][0]["y"][0], 1.5);
         assert!(bundle[MIME].get("frames").is_none());

@@ -20,7 +20,7 @@ pub use options::{Normalise, PlotOptions};
 pub use series::{bar, line, scatter};
 
 use plotly::common::Title;
-use plotly::layout::{Axis, AxisType};
+use plotly::layout::{Axis, AxisType, Margin};
 use plotly::{Configuration, Layout, Plot};
 use trace::JsonTrace;
 
@@ -42,6 +42,7 @@ fn plot(traces: Vec<JsonTrace>, options: &PlotOptions, axes: (Axis, Axis), layou
     if !options.title.is_empty() {
         layout = layout.title(Title::with_text(labels::title(&options.title)));
     }
+    layout = layout.margin(Margin::new().top(if options.title.is_empty() { 30 } else { 70 }));
     if let Some(width) = options.width {
         layout = layout.width(width);
     }

@@ -71,7 +71,14 @@ fn table(columns: &[Column], height: usize, width: usize) -> String {
         for column in &columns {
             match (column, row) {
                 (Some(column), Some(row)) => cell(&mut out, column, row),
-                _ => out.push_str("<td>…</td>"),
+                (Some(column), None) => {
+                    let _ = write!(
+                        out,
+                        "<td style=\"text-align:{}\">…</td>",
+                        alignment(column.dtype())
+                    );
+                }
+                (None, _) => out.push_str("<td>…</td>"),
             }
         }
         out.push_str("</tr>");

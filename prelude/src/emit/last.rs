@@ -126,9 +126,10 @@ mod tests {
         let text = last!(tensor).expect("a value");
         assert!(text.contains("[2] f32"), "{text}");
         assert_eq!(last!(&tensor).as_deref(), Some(text.as_str()));
+        assert_eq!(last!(Some(tensor.clone())).as_deref(), Some(text.as_str()));
         assert_eq!(
-            last!(Some(tensor.clone())).as_deref(),
-            Some("Some(Tensor[1, 2.5; f32])")
+            last!(vec![tensor]).as_deref(),
+            Some("[Tensor[1, 2.5; f32]]")
         );
         let table = polars::df!("x" => [1, 2]).expect("a table");
         assert!(last!(table).expect("a value").contains("shape: (2, 1)"));
@@ -143,6 +144,14 @@ mod tests {
         assert_eq!(last!([1, 2][..]).as_deref(), Some("[1, 2]"));
         assert_eq!(last!(Ok::<i32, String>(1)).as_deref(), Some("Ok(1)"));
         assert_eq!(last!(None::<i32>).as_deref(), Some("None"));
+        // A plot is not `Debug`, and a forgotten `?` still has to compile.
+        let plot = || Ok::<_, String>(plotly::Plot::new());
+        assert_eq!(last!(plot()).as_deref(), Some("Plot of 0 traces"));
+        let failed = crate::Error::new("no such head");
+        assert_eq!(
+            last!(Err::<String, _>(failed)).as_deref(),
+            Some("Err(no such head)")
+        );
         assert_eq!(last!(()), None);
     }
 

@@ -72,6 +72,35 @@ impl<T: Rich + ?Sized> Rich for std::sync::Arc<T> {
     }
 }
 
+/// The value, or `None`.
+impl<T: Rich> Rich for Option<T> {
+    fn bundle(&self) -> Bundle {
+        self.as_ref().map_or_else(|| text("None"), Rich::bundle)
+    }
+
+    fn prepare(&self) {
+        if let Some(value) = self {
+            value.prepare();
+        }
+    }
+}
+
+/// The value, or the error as Rust writes it: a forgotten `?` still shows the plot.
+impl<T: Rich, E: std::fmt::Debug> Rich for Result<T, E> {
+    fn bundle(&self) -> Bundle {
+        match self {
+            Ok(value) => value.bundle(),
+            Err(error) => text(format!("Err({error:?})")),
+        }
+    }
+
+    fn prepare(&self) {
+        if let Ok(value) = self {
+            value.prepare();
+        }
+    }
+}
+
 /// Nothing to see: a cell that ends in `()` shows no output.
 impl Rich for () {
     fn bundle(&self) -> Bundle {

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 /// How values become colours. The colours, except those of plotly's own scales, are ColorBrewer's.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum ColourScale {
-    /// [`Diverging`](Self::Diverging) round zero where there are values of both signs, else
+    /// [`Diverging`](Self::Diverging) round zero for a heat map with values of both signs, else
     /// [`Viridis`](Self::Viridis).
     #[default]
     Auto,

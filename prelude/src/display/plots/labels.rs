@@ -56,6 +56,7 @@ pub(super) fn put(axis: Axis, labels: &[String], len: usize, what: &str) -> Resu
     let every = labels.len().div_ceil(MOST_LABELS).max(1);
     let shown = || labels.iter().enumerate().step_by(every);
     Ok(axis
+        .zero_line(false)
         .tick_values(shown().map(|(index, _)| index as f64).collect())
         .tick_text(shown().map(|(_, label)| token_label(label)).collect()))
 }

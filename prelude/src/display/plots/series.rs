@@ -92,7 +92,8 @@ pub fn scatter(x: &dyn Numbers, y: &dyn Numbers, options: PlotOptions) -> Result
     let mut marker = json!({"size": 6});
     if let Some(values) = &options.point_values {
         same_len("colour values", values.len(), y.len())?;
-        let scale = options.colour_scale.for_values(values.iter().copied());
+        // White points on white would be lost: here `Auto` is never the diverging scale.
+        let scale = options.colour_scale;
         marker["color"] = json!(values.iter().copied().map(rounded).collect::<Vec<_>>());
         marker["colorscale"] = scale.json();
         marker["showscale"] = json!(true);
