@@ -39,4 +39,4 @@ pub use rich::{Bundle, Rich, text};
 pub(crate) use host::Host;
 #[cfg(test)]
 pub(crate) use host::fake;
-pub(crate) use sending::{clear, send_display, send_update};
+pub(crate) use sending::{clear, inside_write, send_display, send_update};

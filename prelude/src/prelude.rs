@@ -93,19 +93,6 @@ pub use crate::emit::password;
 // Where is the rest of a library?
 pub use candle_core;
 pub use candle_nn;
-pub use plotly;
-pub use polars;
-pub use serde_json;
-pub use tokenizers;
-
-// How is the last expression of a cell shown?
-pub use crate::emit::EvcxrDisplay as _;
-pub use crate::emit::IntoLast as _;
-pub use crate::emit::LastRich as _;
-
-// Which crates are inside?
-pub use candle_core;
-pub use candle_nn;
 pub use candle_transformers;
 pub use plotly;
 pub use polars;
@@ -113,3 +100,8 @@ pub use rand;
 pub use rayon;
 pub use serde_json;
 pub use tokenizers;
+
+// How is the last expression of a cell shown?
+pub use crate::emit::EvcxrDisplay as _;
+pub use crate::emit::IntoLast as _;
+pub use crate::emit::LastRich as _;

@@ -2,11 +2,11 @@
 
 use super::front::{REAL_RUSTC_ENV, real_command};
 use super::prebuilt::Prebuilt;
-use super::rewrite;
-use std::io::{BufRead, BufReader, Write};
+use super::rewrite::{self, Fallback};
+use std::io::Write;
 use std::os::unix::process::CommandExt;
 use std::path::Path;
-use std::process::Stdio;
+use std::process::{Command, Stdio};
 
 /// The name that the engine gives to its crate of cells.
 const CRATE: &str = "ctx";
@@ -20,11 +20,46 @@ pub(super) fn compile(manifest: &Path, only_check: bool) -> Result<i32, String> 
     let prebuilt = Prebuilt::find()?;
     let crate_folder = manifest.parent().ok_or("the crate of cells has no folder")?;
     let source = crate_folder.join("src/lib.rs");
-    rewrite::file(&source)?;
+    let generated = std::fs::read_to_string(&source).map_err(|error| error.to_string())?;
     let out = crate_folder.join("target");
     std::fs::create_dir_all(&out).map_err(|error| no_space(&error))?;
     let settings = std::fs::read_to_string(manifest).map_err(|error| error.to_string())?;
 
+    let attempts: &[Fallback] = if rewrite::has_fallback(&generated) {
+        &[Fallback::Rich, Fallback::Plain]
+    } else {
+        &[Fallback::Plain]
+    };
+    let mut status = 101;
+    let mut messages = Vec::new();
+    for fallback in attempts {
+        let text = rewrite::source(&generated, *fallback);
+        std::fs::write(&source, text).map_err(|error| no_space(&error))?;
+        let output = rustc(crate_folder, &out, &settings, &prebuilt, only_check)
+            .output()
+            .map_err(|error| format!("rustc could not be started: {error}"))?;
+        status = output.status.code().unwrap_or(101);
+        messages = output.stderr;
+        if output.status.success() {
+            break;
+        }
+    }
+    relay(&messages)?;
+    if status == 0 && !only_check && let Some(result) = std::env::var_os(RESULT_ENV) {
+        let library = out.join(format!("lib{CRATE}.so"));
+        std::fs::write(result, library.to_string_lossy().as_bytes())
+            .map_err(|error| no_space(&error))?;
+    }
+    Ok(status)
+}
+
+fn rustc(
+    crate_folder: &Path,
+    out: &Path,
+    settings: &str,
+    prebuilt: &Prebuilt,
+    only_check: bool,
+) -> Command {
     let mut rustc = real_command(REAL_RUSTC_ENV, "rustc");
     rustc
         .current_dir(crate_folder)
@@ -32,14 +67,12 @@ pub(super) fn compile(manifest: &Path, only_check: bool) -> Result<i32, String> 
         .args(["--error-format=json", "--json=diagnostic-rendered-ansi,future-incompat"])
         .arg(if only_check { "--emit=metadata" } else { "--emit=link" })
         .arg("--out-dir")
-        .arg(&out)
-        .arg(format!("-Copt-level={}", opt_level(&settings)))
+        .arg(out)
+        .arg(format!("-Copt-level={}", opt_level(settings)))
         .args(["-Cdebug-assertions=on", "-Coverflow-checks=on", "-Cprefer-dynamic"])
         .args(["-Ccodegen-units=16", "-Cstrip=debuginfo", "-Cpanic=unwind"])
-        .args(link_args(&prebuilt))
-        .stdin(Stdio::null())
-        .stdout(Stdio::inherit())
-        .stderr(Stdio::piped());
+        .args(link_args(prebuilt))
+        .stdin(Stdio::null());
     // SAFETY: between fork and exec, one system call that takes no memory: the compiler ends when
     // this process does.
     unsafe {
@@ -48,17 +81,7 @@ pub(super) fn compile(manifest: &Path, only_check: bool) -> Result<i32, String> 
             Ok(())
         });
     }
-    let mut child = rustc.spawn().map_err(|error| format!("rustc could not be started: {error}"))?;
-    if let Some(messages) = child.stderr.take() {
-        relay(BufReader::new(messages))?;
-    }
-    let status = child.wait().map_err(|error| error.to_string())?;
-    if status.success() && !only_check && let Some(result) = std::env::var_os(RESULT_ENV) {
-        let library = out.join(format!("lib{CRATE}.so"));
-        std::fs::write(result, library.to_string_lossy().as_bytes())
-            .map_err(|error| no_space(&error))?;
-    }
-    Ok(status.code().unwrap_or(101))
+    rustc
 }
 
 /// What lets a crate name the prelude and find it when it is loaded.
@@ -73,18 +96,15 @@ pub(super) fn link_args(prebuilt: &Prebuilt) -> Vec<String> {
 }
 
 /// Prints each message as cargo does: JSON inside a line of JSON; the rest as it is.
-fn relay(messages: impl BufRead) -> Result<(), String> {
+fn relay(messages: &[u8]) -> Result<(), String> {
     let mut out = std::io::stdout().lock();
-    for line in messages.split(b'\n') {
-        let line = line.map_err(|error| error.to_string())?;
-        match serde_json::from_slice::<serde_json::Value>(&line) {
+    for line in String::from_utf8_lossy(messages).lines() {
+        match serde_json::from_str::<serde_json::Value>(line) {
             Ok(message) => {
                 let message = serde_json::json!({"reason": "compiler-message", "message": message});
                 writeln!(out, "{message}").map_err(|error| error.to_string())?;
             }
-            Err(_) => {
-                let _ = std::io::stderr().write_all(&line).and_then(|()| std::io::stderr().write_all(b"\n"));
-            }
+            Err(_) => eprintln!("{line}"),
         }
     }
     Ok(())

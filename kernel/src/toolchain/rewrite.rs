@@ -25,20 +25,33 @@ const REPLACEMENTS: &[(&str, &str)] = &[
 const DISPLAY: (&str, &str) =
     (").evcxr_display();", ").ferrolens_last().evcxr_display();");
 
+/// What the engine generates when the line above did not compile: `Debug` text between markers. A
+/// variable that the last expression moves leads there too, so the prelude's way is tried again.
+const FALLBACK: (&str, &str) = (r#"evcxr_send_text_plain(&format!("{:?}",&("#, ")));");
+
 const PRELUDE: &str = "use ferrolens::prelude::*;";
+
+/// How to show a last expression that the engine wants to show as `Debug` text.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Fallback {
+    Rich,
+    /// As the engine says, whose compile error is the better one.
+    Plain,
+}
+
+/// Whether the engine shows the last expression as `Debug` text.
+pub(super) fn has_fallback(text: &str) -> bool {
+    text.lines().any(|line| line.trim() == FALLBACK.0)
+}
 
 /// Rewrites the file in place.
 pub(super) fn file(path: &Path) -> Result<(), String> {
     let text = std::fs::read_to_string(path).map_err(|error| error.to_string())?;
-    let rewritten = source(&text);
-    if rewritten == text {
-        return Ok(());
-    }
-    std::fs::write(path, rewritten).map_err(|error| error.to_string())
+    std::fs::write(path, source(&text, Fallback::Plain)).map_err(|error| error.to_string())
 }
 
 /// The generated source with the engine's reports replaced by the prelude's.
-pub(super) fn source(text: &str) -> String {
+pub(super) fn source(text: &str, fallback: Fallback) -> String {
     let mut lines: Vec<String> = text.split('\n').map(str::to_owned).collect();
     for line in &mut lines {
         let trimmed = line.trim();
@@ -52,6 +65,13 @@ pub(super) fn source(text: &str) -> String {
     if let Some(line) = lines.iter_mut().rfind(|line| line.trim() == DISPLAY.0) {
         *line = DISPLAY.1.to_owned();
     }
+    if fallback == Fallback::Rich
+        && let Some(open) = lines.iter().rposition(|line| line.trim() == FALLBACK.0)
+        && let Some(close) = lines.iter().rposition(|line| line.trim() == FALLBACK.1)
+    {
+        lines[open] = "(".to_owned();
+        lines[close] = DISPLAY.1.to_owned();
+    }
     let mut text = lines.join("\n");
     // The engine tries itself with an expression before the session's imports are in force.
     if !text.contains(PRELUDE) {
@@ -63,14 +83,14 @@ pub(super) fn source(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::source;
+    use super::{Fallback, has_fallback, source};
 
     #[test]
     fn reports_go_through_the_prelude_and_no_line_moves() {
         let generated = "use ferrolens::prelude::*;\nfn f() {\n(\n1 + 1\n).evcxr_display();\n    \
                          println!(\"EVCXR_PANIC_NOTIFICATION\");\n}\n";
         assert_eq!(
-            source(generated),
+            source(generated, Fallback::Rich),
             "use ferrolens::prelude::*;\nfn f() {\n(\n1 + 1\n).ferrolens_last().evcxr_display();\n\
              ::ferrolens::emit::cell_panicked();\n}\n"
         );
@@ -78,6 +98,17 @@ mod tests {
 
     #[test]
     fn the_prelude_is_in_force_before_the_session_says_so() {
-        assert_eq!(source("fn f() {}\n"), "fn f() {}\nuse ferrolens::prelude::*;\n");
+        assert_eq!(source("fn f() {}\n", Fallback::Rich), "fn f() {}\nuse ferrolens::prelude::*;\n");
+    }
+
+    #[test]
+    fn the_fallback_shows_rich_values_too_unless_its_own_error_is_wanted() {
+        let generated = "use ferrolens::prelude::*;\nevcxr_send_text_plain(&format!(\"{:?}\",&(\nx\n)));\n";
+        assert!(has_fallback(generated));
+        assert_eq!(source(generated, Fallback::Plain), generated);
+        assert_eq!(
+            source(generated, Fallback::Rich),
+            "use ferrolens::prelude::*;\n(\nx\n).ferrolens_last().evcxr_display();\n"
+        );
     }
 }

@@ -60,7 +60,7 @@ fn html(figure: &Value, picture: &str) -> String {
     let label = escape::html(&description(figure));
     let picture = STANDARD.encode(picture);
     let image = format!(
-        "<div id=\"{id}\" style=\"max-width:100%\">\
+        "<div id=\"{id}\" style=\"max-width:100%;overflow-x:auto\">\
          <img alt=\"{label}\" src=\"data:image/svg+xml;base64,{picture}\" style=\"max-width:100%\">\
          </div>"
     );

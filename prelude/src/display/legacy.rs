@@ -25,11 +25,13 @@ pub unsafe extern "C" fn ferrolens_prelude_legacy(
     let (Some(mime), Some(content)) = (mime, content) else {
         return;
     };
-    let _ = catch_unwind(|| {
-        show(
-            &String::from_utf8_lossy(mime),
-            &String::from_utf8_lossy(content),
-        );
+    emit::inside_write(|| {
+        let _ = catch_unwind(|| {
+            show(
+                &String::from_utf8_lossy(mime),
+                &String::from_utf8_lossy(content),
+            );
+        });
     });
 }
 

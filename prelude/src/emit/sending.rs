@@ -5,6 +5,7 @@
 
 use super::{Bundle, Host, fallback};
 use ferrolens_frames::Frame;
+use std::cell::Cell;
 use std::io::Write;
 
 /// Sends the value of the cell's last expression.
@@ -63,5 +64,19 @@ pub(crate) fn clear(wait: bool) {
 
 /// Flushes what the cell printed. An error means that nobody reads stdout any more.
 pub(super) fn flush_stdout() {
-    let _ = std::io::stdout().flush();
+    if !INSIDE_WRITE.get() {
+        let _ = std::io::stdout().flush();
+    }
+}
+
+/// Runs `work` on a thread that is in the middle of a write to stdout, whose lock it holds: a flush
+/// there would be a second borrow of the same buffer. What the cell printed before is on its way.
+pub(crate) fn inside_write(work: impl FnOnce()) {
+    INSIDE_WRITE.set(true);
+    work();
+    INSIDE_WRITE.set(false);
+}
+
+thread_local! {
+    static INSIDE_WRITE: Cell<bool> = const { Cell::new(false) };
 }

@@ -79,7 +79,7 @@ pub fn heatmap(values: &Tensor, options: PlotOptions) -> Result<Plot> {
     let mut options = options;
     options.width = options
         .width
-        .or(Some(labels::room(&options.x_labels, 700, 22, 220)));
+        .or(Some(labels::room(&options.x_labels, 700, 14, 220)));
     options.height = options
         .height
         .or(Some(labels::room(&options.y_labels, 450, 20, 180)));

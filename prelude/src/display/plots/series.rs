@@ -193,7 +193,7 @@ fn finish(
 ) -> Result<Plot> {
     options.width = options
         .width
-        .or(Some(labels::room(&options.x_labels, 700, 18, 220)));
+        .or(Some(labels::room(&options.x_labels, 700, 14, 200)));
     let legend = traces.len() > 1;
     Ok(plot(
         traces,
