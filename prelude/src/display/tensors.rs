@@ -58,10 +58,14 @@ fn values(tensor: &Tensor) -> Result<String> {
     Ok(lines.nest(shown.dims(), &cells, 0))
 }
 
-/// The first and last items of every dimension that is too long.
+/// The first and last items of every dimension that is too long. The longest dimension is cut
+/// first, so that little is copied.
 fn edges(tensor: &Tensor) -> Result<Tensor> {
     let mut edges = tensor.clone();
-    for (dim, &size) in tensor.dims().iter().enumerate() {
+    let mut longest_first: Vec<(usize, usize)> =
+        tensor.dims().iter().copied().enumerate().collect();
+    longest_first.sort_by_key(|(_, size)| std::cmp::Reverse(*size));
+    for (dim, size) in longest_first {
         if size > 2 * EDGE {
             let first = edges.narrow(dim, 0, EDGE)?;
             let last = edges.narrow(dim, size - EDGE, EDGE)?;

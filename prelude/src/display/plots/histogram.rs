@@ -15,6 +15,8 @@ use serde_json::json;
 
 /// More bins than a screen has columns cannot be seen.
 const MOST_BINS: usize = 2000;
+/// The most bins where nobody asked for a number.
+const MOST_AUTOMATIC_BINS: f64 = 200.0;
 
 /// Draws how the values of each named series are spread, over each other and in the same bins.
 ///
@@ -132,7 +134,7 @@ impl Bins {
                     .sum::<f64>()
                     / count;
                 let rough = 2.0 * variance.sqrt() / count.powf(0.4);
-                nice_step(rough.max((high - low) / MOST_BINS as f64), 1.0)
+                nice_step(rough.max((high - low) / MOST_AUTOMATIC_BINS), 1.0)
             }
         };
         // Whole numbers stand in the middle of their bins.
