@@ -15,6 +15,7 @@ const EXECUTION_COMPLETE: &str = "EVCXR_EXECUTION_COMPLETE";
 
 /// The functions that the prelude offers its host.
 struct Prelude {
+    cell_begin: Option<unsafe extern "C" fn()>,
     cell_end: Option<unsafe extern "C" fn()>,
     legacy: Option<unsafe extern "C" fn(*const u8, usize, *const u8, usize)>,
 }
@@ -120,6 +121,7 @@ fn load_prelude() {
             init();
         }
         let _ = PRELUDE.set(Prelude {
+            cell_begin: library.get(b"ferrolens_prelude_cell_begin").ok().map(|symbol| *symbol),
             cell_end: library.get(b"ferrolens_prelude_cell_end").ok().map(|symbol| *symbol),
             legacy: library.get(b"ferrolens_prelude_legacy").ok().map(|symbol| *symbol),
         });
@@ -150,6 +152,9 @@ fn load_and_run(path: &str, function: &str, variables: *mut c_void) -> Result<*m
             .get::<unsafe extern "C" fn(*mut c_void) -> *mut c_void>(function.as_bytes())
             .map_err(|error| error.to_string())?;
         threads::enter(door::announced_cell());
+        if let Some(cell_begin) = PRELUDE.get().and_then(|prelude| prelude.cell_begin) {
+            cell_begin();
+        }
         run(variables)
     };
     if let Some(cell_end) = PRELUDE.get().and_then(|prelude| prelude.cell_end) {

@@ -12,6 +12,8 @@ const REPLACEMENTS: &[(&str, &str)] = &[
     ("fn from(error: T) -> Self {", "#[track_caller] fn from(error: T) -> Self {"),
     (r#"println!("EVCXR_PANIC_NOTIFICATION");"#, "::ferrolens::emit::cell_panicked();"),
     (r#"eprintln!("{}", error);"#, "::ferrolens::emit::cell_failed(&error);"),
+    (r#"eprintln!("{:?}", error);"#, "::ferrolens::emit::cell_failed_debug(&error);"),
+    (r#"eprintln!("{:#?}", error);"#, "::ferrolens::emit::cell_failed_debug(&error);"),
     (r#"println!("{}", evcxr_internal_runtime::USER_ERROR_OCCURRED);"#, ""),
     (
         r#"println!("{VARIABLE_CHANGED_TYPE}{name}");"#,
