@@ -23,7 +23,12 @@ struct Kernel {
 
 fn main() {
     let started = Instant::now();
-    let ours = Kernel { name: "ferrolens", front_end: FrontEnd::start(), started, opening: None };
+    let ours = Kernel {
+        name: "ferrolens",
+        front_end: FrontEnd::start(),
+        started,
+        opening: None,
+    };
     let mut kernels = vec![ours];
     match find("evcxr_jupyter") {
         Some(program) => {
@@ -44,10 +49,16 @@ fn main() {
     }
     let mut table = Table::default();
     for (at, kernel) in kernels.iter_mut().enumerate() {
-        table.put("start to first result that uses the prelude, s", at, first_result(kernel).as_secs_f64());
+        table.put(
+            "start to first result that uses the prelude, s",
+            at,
+            first_result(kernel).as_secs_f64(),
+        );
     }
     let mut numbers = 0;
-    table.measure("trivial cell `1+1`, median, s", &mut kernels, CELLS, |_| "1+1".to_owned());
+    table.measure("trivial cell `1+1`, median, s", &mut kernels, CELLS, |_| {
+        "1+1".to_owned()
+    });
     table.measure("`let` cell, median, s", &mut kernels, CELLS, |_| {
         numbers += 1;
         format!("let t{numbers} = Tensor::zeros((2, 3), DType::F32, &Device::Cpu)?;")
@@ -57,7 +68,11 @@ fn main() {
             .to_owned()
     });
     for (at, kernel) in kernels.iter().enumerate() {
-        table.put("kernel process after these cells, resident MB", at, megabytes(kernel.front_end.process.id()));
+        table.put(
+            "kernel process after these cells, resident MB",
+            at,
+            megabytes(kernel.front_end.process.id()),
+        );
     }
     table.print(&kernels);
     for kernel in &mut kernels {
@@ -72,7 +87,10 @@ fn first_result(kernel: &mut Kernel) -> Duration {
     if let Some(opening) = &kernel.opening {
         run(&mut kernel.front_end, opening);
     }
-    run(&mut kernel.front_end, "Tensor::zeros((2, 3), DType::F32, &Device::Cpu)?.elem_count()");
+    run(
+        &mut kernel.front_end,
+        "Tensor::zeros((2, 3), DType::F32, &Device::Cpu)?.elem_count()",
+    );
     kernel.started.elapsed()
 }
 
@@ -162,11 +180,20 @@ fn megabytes(pid: u32) -> f64 {
     let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
     status
         .lines()
-        .find_map(|line| line.strip_prefix("VmRSS:")?.trim().strip_suffix(" kB")?.trim().parse::<f64>().ok())
+        .find_map(|line| {
+            line.strip_prefix("VmRSS:")?
+                .trim()
+                .strip_suffix(" kB")?
+                .trim()
+                .parse::<f64>()
+                .ok()
+        })
         .map_or(f64::NAN, |kilobytes| kilobytes / 1_024.0)
 }
 
 fn find(program: &str) -> Option<PathBuf> {
     let search = std::env::var_os("PATH")?;
-    std::env::split_paths(&search).map(|folder| folder.join(program)).find(|path| path.is_file())
+    std::env::split_paths(&search)
+        .map(|folder| folder.join(program))
+        .find(|path| path.is_file())
 }

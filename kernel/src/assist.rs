@@ -5,7 +5,9 @@
 pub enum Completeness {
     Complete,
     /// More must follow; the next line starts with this many spaces.
-    Incomplete { indent: usize },
+    Incomplete {
+        indent: usize,
+    },
     /// Nothing that follows can make it valid.
     Invalid,
 }
@@ -54,7 +56,9 @@ pub fn is_complete(code: &str) -> Completeness {
         };
     }
     if !open.is_empty() {
-        return Completeness::Incomplete { indent: 4 * open.len() };
+        return Completeness::Incomplete {
+            indent: 4 * open.len(),
+        };
     }
     // A line that ends in an operator goes on; a blank line ends it all the same.
     let last = code.trim_end_matches([' ', '\t']);
@@ -62,11 +66,16 @@ pub fn is_complete(code: &str) -> Completeness {
         .iter()
         .any(|operator| last.ends_with(operator));
     let is_type_star = last.ends_with("::*");
-    if goes_on && !is_type_star { Completeness::Incomplete { indent: 4 } } else { Completeness::Complete }
+    if goes_on && !is_type_star {
+        Completeness::Incomplete { indent: 4 }
+    } else {
+        Completeness::Complete
+    }
 }
 
 fn follows_word(text: &[char], at: usize) -> bool {
-    at.checked_sub(1).is_some_and(|before| text[before].is_alphanumeric() || text[before] == '_')
+    at.checked_sub(1)
+        .is_some_and(|before| text[before].is_alphanumeric() || text[before] == '_')
 }
 
 /// The length of a block comment, which may hold others.
@@ -106,9 +115,11 @@ fn string(text: &[char]) -> Option<usize> {
 /// The length of a character literal, or 1 for the tick of a lifetime.
 fn character(text: &[char]) -> usize {
     match text {
-        ['\'', '\\', ..] => {
-            text.iter().skip(3).position(|c| *c == '\'').map_or(1, |close| close + 4)
-        }
+        ['\'', '\\', ..] => text
+            .iter()
+            .skip(3)
+            .position(|c| *c == '\'')
+            .map_or(1, |close| close + 4),
         ['\'', _, '\'', ..] => 3,
         _ => 1,
     }
@@ -127,7 +138,14 @@ fn raw_string(text: &[char]) -> Raw {
     }
     let mut at = 2 + hashes;
     while at < text.len() {
-        if text[at] == '"' && text[at + 1..].iter().take(hashes).filter(|c| **c == '#').count() == hashes {
+        if text[at] == '"'
+            && text[at + 1..]
+                .iter()
+                .take(hashes)
+                .filter(|c| **c == '#')
+                .count()
+                == hashes
+        {
             return Raw::Closed(at + 1 + hashes);
         }
         at += 1;
@@ -137,7 +155,9 @@ fn raw_string(text: &[char]) -> Raw {
 
 /// The byte at which the `character`-th character of `text` begins; Jupyter counts code points.
 pub fn byte_of_character(text: &str, character: usize) -> usize {
-    text.char_indices().nth(character).map_or(text.len(), |(byte, _)| byte)
+    text.char_indices()
+        .nth(character)
+        .map_or(text.len(), |(byte, _)| byte)
 }
 
 /// The number of characters before `byte`.
@@ -162,7 +182,10 @@ mod tests {
         check("}", Completeness::Invalid);
         check("(]", Completeness::Invalid);
         check("println!(\"}\")", Completeness::Complete);
-        check("let c = '{'; let l: &'static str = \"\";", Completeness::Complete);
+        check(
+            "let c = '{'; let l: &'static str = \"\";",
+            Completeness::Complete,
+        );
         check("let c = '\\''; let d = '\\u{7d}';", Completeness::Complete);
         check("let s = r#\"a \" b\"#;", Completeness::Complete);
         check("let s = r#\"open", Completeness::Incomplete { indent: 0 });

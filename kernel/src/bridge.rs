@@ -89,19 +89,23 @@ impl Bridge {
             }),
         };
         let accepting = bridge.clone();
-        std::thread::Builder::new().name("bridge".to_owned()).spawn(move || {
-            for stream in listener.incoming().flatten() {
-                if is_same_user(&stream) {
-                    accepting.serve(stream);
+        std::thread::Builder::new()
+            .name("bridge".to_owned())
+            .spawn(move || {
+                for stream in listener.incoming().flatten() {
+                    if is_same_user(&stream) {
+                        accepting.serve(stream);
+                    }
                 }
-            }
-        })?;
+            })?;
         let piped = bridge.clone();
-        std::thread::Builder::new().name("pipes".to_owned()).spawn(move || {
-            while piped.shared.pipes.wait() {
-                piped.drain_pipes();
-            }
-        })?;
+        std::thread::Builder::new()
+            .name("pipes".to_owned())
+            .spawn(move || {
+                while piped.shared.pipes.wait() {
+                    piped.drain_pipes();
+                }
+            })?;
         Ok(bridge)
     }
 
@@ -135,7 +139,11 @@ impl Bridge {
             let mut state = self.lock();
             let generation = state.generation;
             while state.synced < number && state.child.is_some() && state.generation == generation {
-                state = self.shared.changed.wait(state).unwrap_or_else(|bad| bad.into_inner());
+                state = self
+                    .shared
+                    .changed
+                    .wait(state)
+                    .unwrap_or_else(|bad| bad.into_inner());
             }
         }
         self.drain_pipes();
@@ -176,12 +184,17 @@ impl Bridge {
     pub fn order(&self, order: &Order) -> bool {
         let stream = {
             let state = self.lock();
-            state.child.as_ref().and_then(|child| child.try_clone().ok())
+            state
+                .child
+                .as_ref()
+                .and_then(|child| child.try_clone().ok())
         };
         let Some(mut stream) = stream else {
             return false;
         };
-        frames::write(&mut stream, order, &[]).and_then(|()| stream.flush()).is_ok()
+        frames::write(&mut stream, order, &[])
+            .and_then(|()| stream.flush())
+            .is_ok()
     }
 
     /// Why the last child was refused.
@@ -239,8 +252,15 @@ impl Bridge {
                 self.lock().synced = number;
                 self.shared.changed.notify_all();
             }
-            Frame::Failed { cell, name, value, at } => {
-                self.lock().failures.insert(cell, Failure { name, value, at });
+            Frame::Failed {
+                cell,
+                name,
+                value,
+                at,
+            } => {
+                self.lock()
+                    .failures
+                    .insert(cell, Failure { name, value, at });
             }
             Frame::Hello { .. } => {}
             Frame::Stream { cell, name } => {
@@ -265,7 +285,10 @@ impl Bridge {
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
-        self.shared.state.lock().unwrap_or_else(|bad| bad.into_inner())
+        self.shared
+            .state
+            .lock()
+            .unwrap_or_else(|bad| bad.into_inner())
     }
 }
 
@@ -277,7 +300,11 @@ fn is_overflow(text: &[u8]) -> bool {
 /// Whether the other end belongs to the user who runs the kernel.
 fn is_same_user(stream: &UnixStream) -> bool {
     use std::os::fd::AsRawFd;
-    let mut peer = libc::ucred { pid: 0, uid: u32::MAX, gid: u32::MAX };
+    let mut peer = libc::ucred {
+        pid: 0,
+        uid: u32::MAX,
+        gid: u32::MAX,
+    };
     let mut len = size_of::<libc::ucred>() as libc::socklen_t;
     // SAFETY: the pointer and the length describe `peer`, a plain structure that the call fills.
     let answer = unsafe {

@@ -39,7 +39,10 @@ impl Place {
 
     fn prefix(folder: &Path) -> Result<Self, String> {
         let folder = std::path::absolute(folder).map_err(|error| error.to_string())?;
-        Ok(Self { data: folder.join("share"), jupyter: folder.join("share/jupyter") })
+        Ok(Self {
+            data: folder.join("share"),
+            jupyter: folder.join("share/jupyter"),
+        })
     }
 
     fn installation(&self) -> PathBuf {
@@ -58,7 +61,8 @@ fn parse(options: &[&str]) -> Result<(Place, Option<PathBuf>), String> {
     let mut rest = options.iter();
     while let Some(option) = rest.next() {
         let mut value = || {
-            rest.next().ok_or_else(|| format!("`{option}` needs a value: {option} DIR"))
+            rest.next()
+                .ok_or_else(|| format!("`{option}` needs a value: {option} DIR"))
         };
         match *option {
             "--user" => place = Some(Place::user()?),
@@ -85,7 +89,9 @@ fn sys_prefix() -> Result<PathBuf, String> {
         .args(["-c", "import sys; print(sys.prefix)"])
         .output()
         .map_err(|error| format!("python3 cannot tell its prefix: {error}. Use --prefix DIR."))?;
-    Ok(PathBuf::from(String::from_utf8_lossy(&output.stdout).trim()))
+    Ok(PathBuf::from(
+        String::from_utf8_lossy(&output.stdout).trim(),
+    ))
 }
 
 /// Installs what was built, where `--artifacts` names it, and registers the kernel.
@@ -100,7 +106,10 @@ pub fn install(options: &[&str]) -> Result<(), String> {
         None => std::env::current_exe().map_err(|error| error.to_string())?,
     };
     kernelspec::write(&place.kernelspec(), &kernel)?;
-    println!("The kernel `Rust (ferrolens)` is registered in {}.", place.kernelspec().display());
+    println!(
+        "The kernel `Rust (ferrolens)` is registered in {}.",
+        place.kernelspec().display()
+    );
     Ok(())
 }
 
@@ -127,14 +136,20 @@ mod tests {
     #[test]
     fn a_prefix_is_where_jupyter_looks() {
         let (place, artifacts) = parse(&["--prefix", "/opt/x"]).expect("a known option");
-        assert_eq!(place.kernelspec(), Path::new("/opt/x/share/jupyter/kernels/ferrolens"));
+        assert_eq!(
+            place.kernelspec(),
+            Path::new("/opt/x/share/jupyter/kernels/ferrolens")
+        );
         assert_eq!(artifacts, None);
     }
 
     #[test]
     fn an_unknown_option_names_the_known_ones() {
         let error = parse(&["--root"]).expect_err("no such option");
-        assert!(error.contains("--root") && error.contains("--sys-prefix"), "{error}");
+        assert!(
+            error.contains("--root") && error.contains("--sys-prefix"),
+            "{error}"
+        );
         assert!(parse(&["--prefix"]).is_err(), "a value is missing");
     }
 }

@@ -36,7 +36,10 @@ fn main() -> ExitCode {
             print!("{USAGE}");
             Ok(())
         }
-        _ => Err(format!("`{}` is not something this program does.\n\n{USAGE}", args.join(" "))),
+        _ => Err(format!(
+            "`{}` is not something this program does.\n\n{USAGE}",
+            args.join(" ")
+        )),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,

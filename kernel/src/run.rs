@@ -63,6 +63,15 @@ async fn serve(
         Session::start(move || Engine::start(folder, &prebuilt, bridge, interrupt))
             .map_err(|error| format!("The interpreter's thread could not be started: {error}."))?
     };
-    Server::new(Parts { sockets, session, interrupt, bridge, cells, id }).run(requests, inputs).await;
+    Server::new(Parts {
+        sockets,
+        session,
+        interrupt,
+        bridge,
+        cells,
+        id,
+    })
+    .run(requests, inputs)
+    .await;
     Ok(thread)
 }

@@ -7,8 +7,8 @@ mod history;
 mod parent;
 mod replies;
 
-use crate::session::{Outcome, Session};
 use crate::session::Interrupt;
+use crate::session::{Outcome, Session};
 use crate::wire::{Channel, Incoming, Message, Sockets};
 use cells::Cells;
 use execute::Queued;
@@ -64,7 +64,10 @@ pub struct Parts {
 }
 
 /// The table of cells that turns what a child puts out into messages.
-pub fn cells(sockets: &Arc<Sockets>, id: &str) -> (Arc<Cells>, mpsc::UnboundedReceiver<cells::InputAsked>) {
+pub fn cells(
+    sockets: &Arc<Sockets>,
+    id: &str,
+) -> (Arc<Cells>, mpsc::UnboundedReceiver<cells::InputAsked>) {
     Cells::new(sockets.iopub.clone(), id.to_owned())
 }
 
@@ -97,7 +100,14 @@ impl Server {
         let (done, mut cells_done) = mpsc::unbounded_channel();
         let mut leave = Box::pin(parent::leave());
         let mut key = Box::pin(parent::interrupt_key());
-        self.publish(&json!({}), "status", &Status { execution_state: ExecutionState::Starting }).await;
+        self.publish(
+            &json!({}),
+            "status",
+            &Status {
+                execution_state: ExecutionState::Starting,
+            },
+        )
+        .await;
         loop {
             let event = tokio::select! {
                 Some(incoming) = requests.recv() => Event::Request(incoming),
@@ -157,15 +167,21 @@ impl Server {
         match message.kind() {
             "interrupt_request" => {
                 self.interrupt.ask();
-                self.reply(channel, &message, &json!({"status": "ok"})).await;
+                self.reply(channel, &message, &json!({"status": "ok"}))
+                    .await;
             }
             "shutdown_request" => {
                 let restart = serde_json::from_value(message.content.clone())
                     .map(|request: ShutdownRequest| request.restart)
                     .unwrap_or(false);
-                let reply = ShutdownReply { restart, status: ReplyStatus::Ok, error: None };
+                let reply = ShutdownReply {
+                    restart,
+                    status: ReplyStatus::Ok,
+                    error: None,
+                };
                 self.reply(channel, &message, &reply).await;
-                self.publish(&message.header, "shutdown_reply", &reply).await;
+                self.publish(&message.header, "shutdown_reply", &reply)
+                    .await;
                 leaving = true;
             }
             "complete_request" => {
@@ -185,16 +201,28 @@ impl Server {
     /// Sends a reply whose type is that of the request.
     async fn reply(&self, channel: Channel, request: &Message, content: &impl serde::Serialize) {
         let kind = request.kind().replace("_request", "_reply");
-        self.sockets.send(channel, &request.reply(&self.id, &kind, content)).await;
+        self.sockets
+            .send(channel, &request.reply(&self.id, &kind, content))
+            .await;
     }
 
     /// Sends a message to all front ends.
     async fn publish(&self, parent: &Value, kind: &str, content: &impl serde::Serialize) {
-        self.sockets.iopub.send(Message::caused_by(parent, &self.id, kind, content)).await;
+        self.sockets
+            .iopub
+            .send(Message::caused_by(parent, &self.id, kind, content))
+            .await;
     }
 
     async fn status(&self, parent: &Value, state: ExecutionState) {
-        self.publish(parent, "status", &Status { execution_state: state }).await;
+        self.publish(
+            parent,
+            "status",
+            &Status {
+                execution_state: state,
+            },
+        )
+        .await;
     }
 
     /// Requests that were sent right behind a failing cell belong to the same "Run all".

@@ -69,8 +69,17 @@ pub fn engine_hook() {
 }
 
 enum Task {
-    Execute { cell: CellId, title: String, code: String, done: oneshot::Sender<Outcome> },
-    Complete { code: String, cursor: usize, done: oneshot::Sender<Completions> },
+    Execute {
+        cell: CellId,
+        title: String,
+        code: String,
+        done: oneshot::Sender<Outcome>,
+    },
+    Complete {
+        code: String,
+        cursor: usize,
+        done: oneshot::Sender<Completions>,
+    },
 }
 
 /// A handle to the interpreter's thread. The thread ends when the last handle goes.
@@ -97,7 +106,15 @@ impl Session {
                 let mut interpreter = make();
                 while let Ok(task) = queue.recv() {
                     match (&mut interpreter, task) {
-                        (Ok(interpreter), Task::Execute { cell, title, code, done }) => {
+                        (
+                            Ok(interpreter),
+                            Task::Execute {
+                                cell,
+                                title,
+                                code,
+                                done,
+                            },
+                        ) => {
                             let _ = done.send(interpreter.execute(cell, &title, &code));
                         }
                         (Ok(interpreter), Task::Complete { code, cursor, done }) => {
@@ -105,7 +122,10 @@ impl Session {
                         }
                         (Err(why), Task::Execute { done, .. }) => {
                             let error = CellError::plain("kernel error", why);
-                            let _ = done.send(Outcome { error: Some(error), value: None });
+                            let _ = done.send(Outcome {
+                                error: Some(error),
+                                value: None,
+                            });
                         }
                         (Err(_), Task::Complete { done, .. }) => {
                             let _ = done.send(Completions::default());
@@ -119,7 +139,12 @@ impl Session {
     /// Runs a cell. `title` is what messages call it, e.g. `cell [3]`.
     pub async fn execute(&self, cell: CellId, title: String, code: String) -> Outcome {
         let (done, outcome) = oneshot::channel();
-        let _ = self.tasks.send(Task::Execute { cell, title, code, done });
+        let _ = self.tasks.send(Task::Execute {
+            cell,
+            title,
+            code,
+            done,
+        });
         outcome.await.unwrap_or_else(|_| Outcome {
             value: None,
             error: Some(CellError::plain(
@@ -156,20 +181,32 @@ mod tests {
 
     impl Interpreter for Echo {
         fn execute(&mut self, _: CellId, title: &str, code: &str) -> Outcome {
-            Outcome { value: None, error: Some(CellError::plain(title, code)) }
+            Outcome {
+                value: None,
+                error: Some(CellError::plain(title, code)),
+            }
         }
 
         fn complete(&mut self, _: &str, cursor: usize) -> Completions {
-            Completions { start: cursor, end: cursor, items: Vec::new() }
+            Completions {
+                start: cursor,
+                end: cursor,
+                items: Vec::new(),
+            }
         }
     }
 
     #[tokio::test]
     async fn cells_run_in_order_on_the_interpreters_thread() {
         let (session, thread) = Session::start(|| Ok(Echo)).expect("a thread");
-        let outcome = session.execute(1, "cell [1]".to_owned(), "boom".to_owned()).await;
+        let outcome = session
+            .execute(1, "cell [1]".to_owned(), "boom".to_owned())
+            .await;
         let error = outcome.error.expect("the echo is an error");
-        assert_eq!((error.name.as_str(), error.value.as_str()), ("cell [1]", "boom"));
+        assert_eq!(
+            (error.name.as_str(), error.value.as_str()),
+            ("cell [1]", "boom")
+        );
         assert_eq!(session.complete("abc".to_owned(), 2).await.start, 2);
         drop(session);
         thread.join().expect("the thread ends with its last handle");
@@ -181,7 +218,10 @@ mod tests {
             Session::start(|| Err::<Echo, _>("There is no rustc.".to_owned())).expect("a thread");
         for cell in 1..3 {
             let outcome = session.execute(cell, String::new(), String::new()).await;
-            assert_eq!(outcome.error.expect("no interpreter").value, "There is no rustc.");
+            assert_eq!(
+                outcome.error.expect("no interpreter").value,
+                "There is no rustc."
+            );
         }
     }
 }

@@ -7,7 +7,11 @@ const ROOMS: &[(&str, &str, &[&str])] = &[
     ("zeromq", "kernel/src", &["wire.rs", "wire/"]),
     ("hmac", "kernel/src", &["wire.rs", "wire/"]),
     ("evcxr::", "kernel/src", &["session.rs", "session/"]),
-    ("rustc", "kernel/src", &["toolchain.rs", "toolchain/", "install.rs", "install/"]),
+    (
+        "rustc",
+        "kernel/src",
+        &["toolchain.rs", "toolchain/", "install.rs", "install/"],
+    ),
     ("rpath", "kernel/src", &["toolchain/"]),
     ("execution_count", "kernel/src", &["server.rs", "server/"]),
     ("candle", "kernel/src", &["toolchain/graph.rs"]),
@@ -15,15 +19,32 @@ const ROOMS: &[(&str, &str, &[&str])] = &[
     ("evcxr::", "prelude", &[]),
     ("<span", "prelude/src", &["display.rs", "display/"]),
     ("colorbar", "prelude/src", &["display.rs", "display/"]),
-    ("hf_hub", "prelude/src", &["model/load/", "model/load.rs", "error.rs", "error/", "lib.rs", "prelude.rs"]),
+    (
+        "hf_hub",
+        "prelude/src",
+        &[
+            "model/load/",
+            "model/load.rs",
+            "error.rs",
+            "error/",
+            "lib.rs",
+            "prelude.rs",
+        ],
+    ),
 ];
 
 fn root() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the project's folder").to_owned()
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .parent()
+        .expect("the project's folder")
+        .to_owned()
 }
 
 fn rust_files(folder: &Path, found: &mut Vec<PathBuf>) {
-    for entry in std::fs::read_dir(folder).expect("a folder of the project").flatten() {
+    for entry in std::fs::read_dir(folder)
+        .expect("a folder of the project")
+        .flatten()
+    {
         let path = entry.path();
         if path.is_dir() {
             rust_files(&path, found);
@@ -51,19 +72,32 @@ fn words_stay_in_their_rooms() {
         rust_files(&folder, &mut files);
         assert!(!files.is_empty(), "{} holds no Rust", folder.display());
         for file in files {
-            let name = file.strip_prefix(&folder).expect("a file below").to_string_lossy().into_owned();
-            if rooms.iter().any(|room| name == *room || (room.ends_with('/') && name.starts_with(room))) {
+            let name = file
+                .strip_prefix(&folder)
+                .expect("a file below")
+                .to_string_lossy()
+                .into_owned();
+            if rooms
+                .iter()
+                .any(|room| name == *room || (room.ends_with('/') && name.starts_with(room)))
+            {
                 continue;
             }
             let text = std::fs::read_to_string(&file).expect("a readable file");
             strays.extend(
                 code(&text)
                     .filter(|(_, line)| line.contains(word))
-                    .map(|(at, line)| format!("{}:{at}: `{word}` in {}", file.display(), line.trim())),
+                    .map(|(at, line)| {
+                        format!("{}:{at}: `{word}` in {}", file.display(), line.trim())
+                    }),
             );
         }
     }
-    assert!(strays.is_empty(), "words outside their rooms:\n{}", strays.join("\n"));
+    assert!(
+        strays.is_empty(),
+        "words outside their rooms:\n{}",
+        strays.join("\n")
+    );
 }
 
 #[test]
@@ -72,7 +106,11 @@ fn the_rooms_exist() {
         for room in *rooms {
             let path = root().join(folder).join(room);
             let named = ["error/", "model/load.rs", "error.rs"].contains(room);
-            assert!(named || path.exists(), "{} of `{word}` is gone", path.display());
+            assert!(
+                named || path.exists(),
+                "{} of `{word}` is gone",
+                path.display()
+            );
         }
     }
 }

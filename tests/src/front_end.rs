@@ -63,8 +63,12 @@ impl Reply {
 
     /// The error's traceback without colours.
     pub fn traceback(&self) -> String {
-        let lines: Vec<&str> =
-            self.content["traceback"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
+        let lines: Vec<&str> = self.content["traceback"]
+            .as_array()
+            .into_iter()
+            .flatten()
+            .filter_map(Value::as_str)
+            .collect();
         let mut plain = String::new();
         let mut inside = false;
         for c in lines.join("\n").chars() {
@@ -157,7 +161,9 @@ impl FrontEnd {
             self.reply_to(&id);
             let heard = Instant::now() + Duration::from_millis(300);
             while let Some(message) = self.publication(heard) {
-                if message.parent["msg_id"] == id.as_str() && message.content["execution_state"] == "idle" {
+                if message.parent["msg_id"] == id.as_str()
+                    && message.content["execution_state"] == "idle"
+                {
                     self.waiting.clear();
                     return;
                 }
@@ -194,14 +200,22 @@ impl FrontEnd {
         let started = Instant::now();
         let reply = self.reply_to(id);
         let took = started.elapsed();
-        Reply { content: reply.content, outputs: self.outputs_of(id), took }
+        Reply {
+            content: reply.content,
+            outputs: self.outputs_of(id),
+            took,
+        }
     }
 
     /// Sends a request on shell and waits for its reply.
     pub fn ask(&mut self, kind: &str, content: Value) -> Value {
         let id = self.send(kind, content);
         let reply = self.collect(&id);
-        assert!(reply.outputs.messages.is_empty(), "{kind} publishes nothing: {:#?}", reply.outputs);
+        assert!(
+            reply.outputs.messages.is_empty(),
+            "{kind} publishes nothing: {:#?}",
+            reply.outputs
+        );
         reply.content
     }
 
@@ -211,8 +225,14 @@ impl FrontEnd {
         let id = message.id().to_owned();
         let frames = message.to_frames(&self.signer).expect("JSON serialises");
         let reply = self.runtime.block_on(async {
-            self.control.send(frames).await.expect("the kernel takes it");
-            tokio::time::timeout(PATIENCE, self.control.recv()).await.expect("a reply in time").expect("a reply")
+            self.control
+                .send(frames)
+                .await
+                .expect("the kernel takes it");
+            tokio::time::timeout(PATIENCE, self.control.recv())
+                .await
+                .expect("a reply in time")
+                .expect("a reply")
         });
         let reply = Message::read(&reply, &self.signer).expect("a signed message");
         assert_eq!(reply.parent["msg_id"], id.as_str());
@@ -234,7 +254,9 @@ impl FrontEnd {
 
     /// Sends frames as they are.
     pub fn send_raw(&mut self, frames: zeromq::ZmqMessage) {
-        self.runtime.block_on(self.shell.send(frames)).expect("the kernel takes it");
+        self.runtime
+            .block_on(self.shell.send(frames))
+            .expect("the kernel takes it");
     }
 
     /// Signs as the front end does, for messages that a test takes apart.
@@ -245,13 +267,23 @@ impl FrontEnd {
     /// Waits for a question on stdin and answers it.
     pub fn answer_input(&mut self, value: &str) -> Value {
         let question = self.runtime.block_on(async {
-            tokio::time::timeout(PATIENCE, self.stdin.recv()).await.expect("a question in time").expect("a question")
+            tokio::time::timeout(PATIENCE, self.stdin.recv())
+                .await
+                .expect("a question in time")
+                .expect("a question")
         });
         let question = Message::read(&question, &self.signer).expect("a signed message");
         assert_eq!(question.kind(), "input_request");
-        let answer = Message::caused_by(&question.header, "test", "input_reply", &json!({"value": value}));
+        let answer = Message::caused_by(
+            &question.header,
+            "test",
+            "input_reply",
+            &json!({"value": value}),
+        );
         let frames = answer.to_frames(&self.signer).expect("JSON serialises");
-        self.runtime.block_on(self.stdin.send(frames)).expect("the kernel takes it");
+        self.runtime
+            .block_on(self.stdin.send(frames))
+            .expect("the kernel takes it");
         question.content
     }
 
@@ -268,7 +300,10 @@ impl FrontEnd {
                 return message;
             }
         }
-        panic!("no {kind} was published for {id} in time; there were {:#?}", self.waiting);
+        panic!(
+            "no {kind} was published for {id} in time; there were {:#?}",
+            self.waiting
+        );
     }
 
     /// Waits for the end of a request that has no reply.
@@ -334,10 +369,16 @@ impl FrontEnd {
 
     fn reply_to(&mut self, id: &str) -> Message {
         let reply = self.runtime.block_on(async {
-            tokio::time::timeout(PATIENCE, self.shell.recv()).await.expect("a reply in time").expect("a reply")
+            tokio::time::timeout(PATIENCE, self.shell.recv())
+                .await
+                .expect("a reply in time")
+                .expect("a reply")
         });
         let reply = Message::read(&reply, &self.signer).expect("a signed message");
-        assert_eq!(reply.parent["msg_id"], id, "a reply to another request: {reply:#?}");
+        assert_eq!(
+            reply.parent["msg_id"], id,
+            "a reply to another request: {reply:#?}"
+        );
         reply
     }
 
@@ -369,7 +410,10 @@ impl FrontEnd {
 
     fn publication(&mut self, deadline: Instant) -> Option<Message> {
         let left = deadline.saturating_duration_since(Instant::now());
-        let frames = self.runtime.block_on(async { tokio::time::timeout(left, self.iopub.recv()).await }).ok()?;
+        let frames = self
+            .runtime
+            .block_on(async { tokio::time::timeout(left, self.iopub.recv()).await })
+            .ok()?;
         Some(Message::read(&frames.expect("a message"), &self.signer).expect("a signed message"))
     }
 
@@ -379,7 +423,8 @@ impl FrontEnd {
             self.waiting.push(message);
         }
         // The start is nobody's request.
-        self.waiting.retain(|message| message.content["execution_state"] != "starting");
+        self.waiting
+            .retain(|message| message.content["execution_state"] != "starting");
         std::mem::take(&mut self.waiting)
     }
 }
@@ -402,13 +447,20 @@ impl Drop for FrontEnd {
 async fn connect(socket: &mut impl Socket, url: &str) {
     let deadline = Instant::now() + PATIENCE;
     while let Err(error) = socket.connect(url).await {
-        assert!(Instant::now() < deadline, "the kernel does not listen: {error}");
+        assert!(
+            Instant::now() < deadline,
+            "the kernel does not listen: {error}"
+        );
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
 }
 
 fn free_ports() -> Vec<u16> {
-    let listeners: Vec<TcpListener> =
-        (0..5).map(|_| TcpListener::bind("127.0.0.1:0").expect("a free port")).collect();
-    listeners.iter().map(|listener| listener.local_addr().expect("a bound socket").port()).collect()
+    let listeners: Vec<TcpListener> = (0..5)
+        .map(|_| TcpListener::bind("127.0.0.1:0").expect("a free port"))
+        .collect();
+    listeners
+        .iter()
+        .map(|listener| listener.local_addr().expect("a bound socket").port())
+        .collect()
 }

@@ -20,7 +20,10 @@ impl Outputs {
 
     /// The contents of all messages of a type.
     pub fn of(&self, kind: &str) -> impl Iterator<Item = &Value> {
-        self.messages.iter().filter(move |message| message.kind() == kind).map(|message| &message.content)
+        self.messages
+            .iter()
+            .filter(move |message| message.kind() == kind)
+            .map(|message| &message.content)
     }
 
     /// The types of the messages, in order.
@@ -31,7 +34,14 @@ impl Outputs {
     /// The plain text of the one `execute_result`.
     pub fn result(&self) -> &str {
         let results: Vec<&Value> = self.of("execute_result").collect();
-        assert_eq!(results.len(), 1, "one result is expected, in {:#?}", self.messages);
-        results[0]["data"]["text/plain"].as_str().expect("a result has a text form")
+        assert_eq!(
+            results.len(),
+            1,
+            "one result is expected, in {:#?}",
+            self.messages
+        );
+        results[0]["data"]["text/plain"]
+            .as_str()
+            .expect("a result has a text form")
     }
 }

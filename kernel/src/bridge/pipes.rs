@@ -43,7 +43,11 @@ impl Pipe {
 
 impl Pipes {
     pub(super) fn open() -> std::io::Result<Self> {
-        Ok(Self { out: Pipe::open()?, err: Pipe::open()?, turn: Mutex::new(()) })
+        Ok(Self {
+            out: Pipe::open()?,
+            err: Pipe::open()?,
+            turn: Mutex::new(()),
+        })
     }
 
     pub(super) fn equip(&self, command: &mut Command) {
@@ -78,7 +82,10 @@ impl Pipes {
     pub(super) fn drain(&self, mut hand_on: impl FnMut(StreamName, Vec<u8>)) {
         let _turn = self.turn.lock().unwrap_or_else(|bad| bad.into_inner());
         let mut buffer = vec![0; 1 << 16];
-        for (pipe, name) in [(&self.out, StreamName::Stdout), (&self.err, StreamName::Stderr)] {
+        for (pipe, name) in [
+            (&self.out, StreamName::Stdout),
+            (&self.err, StreamName::Stderr),
+        ] {
             while let Ok(count @ 1..) = (&pipe.read).read(&mut buffer) {
                 hand_on(name, buffer[..count].to_vec());
             }

@@ -34,7 +34,10 @@ const TURN: Duration = Duration::from_secs(5);
 /// Connects to the kernel and starts to take its orders.
 pub(super) fn open(socket: UnixStream, control: RawFd) -> std::io::Result<()> {
     let mut orders = socket.try_clone()?;
-    let hello = Frame::Hello { version: frames::VERSION, pid: std::process::id() };
+    let hello = Frame::Hello {
+        version: frames::VERSION,
+        pid: std::process::id(),
+    };
     frames::write(&mut &socket, &hello, &[])?;
     let (answer, answers) = mpsc::channel();
     // Each cell is set once: `open` is called once, by `runtime::run`.
@@ -42,32 +45,37 @@ pub(super) fn open(socket: UnixStream, control: RawFd) -> std::io::Result<()> {
     let _ = ANSWERS.set(Mutex::new(answers));
     let _ = NEXT_CELL.set(Mutex::new(0));
     CONTROL.store(control, Ordering::Release);
-    std::thread::Builder::new().name("orders".to_owned()).spawn(move || {
-        while let Ok(Some((order, _))) = frames::read::<Order>(&mut orders) {
-            match order {
-                Order::CellBegin { cell } => {
-                    STOP.store(false, Ordering::Relaxed);
-                    if let Some(Ok(mut next)) = NEXT_CELL.get().map(Mutex::lock) {
-                        *next = cell;
+    std::thread::Builder::new()
+        .name("orders".to_owned())
+        .spawn(move || {
+            while let Ok(Some((order, _))) = frames::read::<Order>(&mut orders) {
+                match order {
+                    Order::CellBegin { cell } => {
+                        STOP.store(false, Ordering::Relaxed);
+                        if let Some(Ok(mut next)) = NEXT_CELL.get().map(Mutex::lock) {
+                            *next = cell;
+                        }
                     }
+                    Order::Sync { number } => send(&Frame::Synced { number }, &[]),
+                    Order::Stop => {
+                        STOP.store(true, Ordering::Relaxed);
+                        let _ = answer.send(None);
+                    }
+                    Order::InputReply { value } => drop(answer.send(value)),
                 }
-                Order::Sync { number } => send(&Frame::Synced { number }, &[]),
-                Order::Stop => {
-                    STOP.store(true, Ordering::Relaxed);
-                    let _ = answer.send(None);
-                }
-                Order::InputReply { value } => drop(answer.send(value)),
             }
-        }
-        super::runtime::kernel_is_gone();
-    })?;
+            super::runtime::kernel_is_gone();
+        })?;
     OPEN.store(true, Ordering::Release);
     Ok(())
 }
 
 /// The cell that the kernel announced last.
 pub(super) fn announced_cell() -> frames::CellId {
-    NEXT_CELL.get().and_then(|cell| cell.lock().ok().map(|cell| *cell)).unwrap_or(0)
+    NEXT_CELL
+        .get()
+        .and_then(|cell| cell.lock().ok().map(|cell| *cell))
+        .unwrap_or(0)
 }
 
 /// Writes a line to the engine.
@@ -133,7 +141,13 @@ fn send_text(name: StreamName, text: &[u8]) -> bool {
     };
     let mut head = [0_u8; 80];
     let mut rest = &mut head[..];
-    if write!(rest, r#"{{"t":"stream","cell":{},"name":"{name}"}}"#, threads::current()).is_err() {
+    if write!(
+        rest,
+        r#"{{"t":"stream","cell":{},"name":"{name}"}}"#,
+        threads::current()
+    )
+    .is_err()
+    {
         return false;
     }
     let used = 80 - rest.len();
@@ -148,7 +162,11 @@ fn send_text(name: StreamName, text: &[u8]) -> bool {
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn write(fd: c_int, text: *const c_void, len: usize) -> isize {
     if (fd == 1 || fd == 2) && len > 0 && OPEN.load(Ordering::Acquire) {
-        let name = if fd == 1 { StreamName::Stdout } else { StreamName::Stderr };
+        let name = if fd == 1 {
+            StreamName::Stdout
+        } else {
+            StreamName::Stderr
+        };
         // SAFETY: the caller vouches for `len` readable bytes at `text`, as for write(2).
         let bytes = unsafe { std::slice::from_raw_parts(text.cast::<u8>(), len) };
         if super::runtime::take_text(name, bytes) || send_text(name, bytes) {
@@ -263,7 +281,14 @@ pub unsafe extern "C" fn ferrolens_host_input(
         return -1;
     };
     while answers.try_recv().is_ok() {}
-    send(&Frame::Input { cell: threads::current(), prompt, password: password != 0 }, &[]);
+    send(
+        &Frame::Input {
+            cell: threads::current(),
+            prompt,
+            password: password != 0,
+        },
+        &[],
+    );
     match answers.recv() {
         Ok(Some(line)) => {
             let len = line.floor_char_boundary(capacity.min(line.len()));

@@ -60,7 +60,11 @@ fn engine_pipes() -> Result<BufReader<std::fs::File>, String> {
     let private = |fd: RawFd| -> Result<RawFd, String> {
         // SAFETY: duplicates an open descriptor; no memory is involved.
         let copy = unsafe { libc::fcntl(fd, libc::F_DUPFD_CLOEXEC, 10) };
-        if copy < 0 { Err(std::io::Error::last_os_error().to_string()) } else { Ok(copy) }
+        if copy < 0 {
+            Err(std::io::Error::last_os_error().to_string())
+        } else {
+            Ok(copy)
+        }
     };
     let (orders, control) = (private(0)?, private(1)?);
     // The engine takes the end of its error pipe for the end of the process.
@@ -82,7 +86,9 @@ fn engine_pipes() -> Result<BufReader<std::fs::File>, String> {
         .map_err(|error| format!("the kernel's socket does not answer: {error}"))?;
     door::open(socket, control).map_err(|error| error.to_string())?;
     // SAFETY: `orders` is this function's own fresh descriptor.
-    Ok(BufReader::new(unsafe { std::fs::File::from_raw_fd(orders) }))
+    Ok(BufReader::new(unsafe {
+        std::fs::File::from_raw_fd(orders)
+    }))
 }
 
 fn replace(fd: RawFd, by: RawFd) -> Result<(), String> {
@@ -106,7 +112,9 @@ fn load_prelude() {
     };
     // The standard library that prelude and cells share lies beside it; once it is loaded, the
     // loader finds it by its name, and needs no search path.
-    let beside = path.parent().and_then(|folder| std::fs::read_dir(folder).ok());
+    let beside = path
+        .parent()
+        .and_then(|folder| std::fs::read_dir(folder).ok());
     for entry in beside.into_iter().flatten().flatten() {
         if entry.file_name().to_string_lossy().starts_with("libstd-") {
             load(&entry.path());
@@ -121,9 +129,18 @@ fn load_prelude() {
             init();
         }
         let _ = PRELUDE.set(Prelude {
-            cell_begin: library.get(b"ferrolens_prelude_cell_begin").ok().map(|symbol| *symbol),
-            cell_end: library.get(b"ferrolens_prelude_cell_end").ok().map(|symbol| *symbol),
-            legacy: library.get(b"ferrolens_prelude_legacy").ok().map(|symbol| *symbol),
+            cell_begin: library
+                .get(b"ferrolens_prelude_cell_begin")
+                .ok()
+                .map(|symbol| *symbol),
+            cell_end: library
+                .get(b"ferrolens_prelude_cell_end")
+                .ok()
+                .map(|symbol| *symbol),
+            legacy: library
+                .get(b"ferrolens_prelude_legacy")
+                .ok()
+                .map(|symbol| *symbol),
         });
     }
 }
@@ -134,8 +151,12 @@ fn load(path: &Path) -> Option<&'static Library> {
     match unsafe { Library::open(Some(path), RTLD_NOW | RTLD_GLOBAL) } {
         Ok(library) => Some(Box::leak(Box::new(library))),
         Err(error) => {
-            let why = std::error::Error::source(&error).map_or_else(|| error.to_string(), ToString::to_string);
-            let sentence = format!("{} could not be loaded: {why}. Run install.sh again.\n", path.display());
+            let why = std::error::Error::source(&error)
+                .map_or_else(|| error.to_string(), ToString::to_string);
+            let sentence = format!(
+                "{} could not be loaded: {why}. Run install.sh again.\n",
+                path.display()
+            );
             door::say(StreamName::Stderr, sentence.as_bytes());
             None
         }

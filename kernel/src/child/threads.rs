@@ -33,8 +33,12 @@ pub(super) fn current() -> CellId {
 }
 
 type Start = extern "C" fn(*mut c_void) -> *mut c_void;
-type Create =
-    unsafe extern "C" fn(*mut libc::pthread_t, *const libc::pthread_attr_t, Start, *mut c_void) -> c_int;
+type Create = unsafe extern "C" fn(
+    *mut libc::pthread_t,
+    *const libc::pthread_attr_t,
+    Start,
+    *mut c_void,
+) -> c_int;
 
 struct Beginning {
     cell: CellId,
@@ -44,7 +48,11 @@ struct Beginning {
 
 extern "C" fn begin(beginning: *mut c_void) -> *mut c_void {
     // SAFETY: `pthread_create` below made this pointer with `Box::into_raw` for this one call.
-    let Beginning { cell, start, argument } = *unsafe { Box::from_raw(beginning.cast()) };
+    let Beginning {
+        cell,
+        start,
+        argument,
+    } = *unsafe { Box::from_raw(beginning.cast()) };
     CELL.set(cell);
     start(argument)
 }
@@ -77,7 +85,11 @@ pub unsafe extern "C" fn pthread_create(
         // SAFETY: the caller's arguments, unchanged.
         return unsafe { next(thread, attributes, start, argument) };
     }
-    let beginning = Box::into_raw(Box::new(Beginning { cell, start, argument }));
+    let beginning = Box::into_raw(Box::new(Beginning {
+        cell,
+        start,
+        argument,
+    }));
     // SAFETY: the caller's arguments, with a start routine that takes `beginning` and owns it.
     let result = unsafe { next(thread, attributes, begin, beginning.cast()) };
     if result != 0 {

@@ -25,13 +25,17 @@ pub fn doctor() -> Result<(), String> {
     );
     line(
         "C linker",
-        first_line(&output("cc", &["--version"]))
-            .ok_or_else(|| "install a C toolchain: on Debian the package `gcc` and `libc6-dev`".to_owned()),
+        first_line(&output("cc", &["--version"])).ok_or_else(|| {
+            "install a C toolchain: on Debian the package `gcc` and `libc6-dev`".to_owned()
+        }),
     );
     let prebuilt = Prebuilt::find();
     line(
         "prelude",
-        prebuilt.as_ref().map(|found| found.folder().display().to_string()).map_err(Clone::clone),
+        prebuilt
+            .as_ref()
+            .map(|found| found.folder().display().to_string())
+            .map_err(Clone::clone),
     );
     if let Some(built) = prebuilt.ok().and_then(|found| found.rustc_version()) {
         line(
@@ -65,15 +69,23 @@ pub fn doctor() -> Result<(), String> {
     );
     line(
         "Jupyter",
-        first_line(&output("jupyter", &["--version"]))
-            .ok_or_else(|| "not on PATH; install.sh makes a virtual environment with it".to_owned()),
+        first_line(&output("jupyter", &["--version"])).ok_or_else(|| {
+            "not on PATH; install.sh makes a virtual environment with it".to_owned()
+        }),
     );
-    if missing == 0 { Ok(()) } else { Err(format!("{missing} of these are missing.")) }
+    if missing == 0 {
+        Ok(())
+    } else {
+        Err(format!("{missing} of these are missing."))
+    }
 }
 
 fn output(program: &str, args: &[&str]) -> Option<String> {
     let output = Command::new(program).args(args).output().ok()?;
-    output.status.success().then(|| String::from_utf8_lossy(&output.stdout).into_owned())
+    output
+        .status
+        .success()
+        .then(|| String::from_utf8_lossy(&output.stdout).into_owned())
 }
 
 fn first_line(text: &Option<String>) -> Option<String> {

@@ -17,7 +17,10 @@ pub(super) fn stage(artifacts: &Path, installation: &Path) -> Result<PathBuf, St
         std::fs::create_dir_all(folder).map_err(|error| cannot(folder, &error))?;
     }
     let kernel = bin.join("ferrolens-kernel");
-    copy(&std::env::current_exe().map_err(|error| error.to_string())?, &kernel)?;
+    copy(
+        &std::env::current_exe().map_err(|error| error.to_string())?,
+        &kernel,
+    )?;
 
     let metadata = run(Command::new("cargo").args(["metadata", "--format-version=1", "--locked"]))?;
     let behind = behind_prelude(&metadata)?;
@@ -29,26 +32,40 @@ pub(super) fn stage(artifacts: &Path, installation: &Path) -> Result<PathBuf, St
             continue;
         };
         if message["reason"] != "compiler-artifact"
-            || !message["package_id"].as_str().is_some_and(|id| behind.contains(id))
+            || !message["package_id"]
+                .as_str()
+                .is_some_and(|id| behind.contains(id))
         {
             continue;
         }
-        for file in message["filenames"].as_array().into_iter().flatten().filter_map(Value::as_str) {
+        for file in message["filenames"]
+            .as_array()
+            .into_iter()
+            .flatten()
+            .filter_map(Value::as_str)
+        {
             let file = Path::new(file);
             let name = file.file_name().unwrap_or_default();
             if name == "libferrolens.so" {
                 library = Some(file.to_owned());
-            } else if file.extension().is_some_and(|ending| ending == "rmeta" || ending == "so") {
+            } else if file
+                .extension()
+                .is_some_and(|ending| ending == "rmeta" || ending == "so")
+            {
                 copy(file, &crates.join(name))?;
             }
         }
     }
-    let library = library.ok_or("cargo's list names no libferrolens.so: build the prelude first.")?;
+    let library =
+        library.ok_or("cargo's list names no libferrolens.so: build the prelude first.")?;
     copy(&library, &prelude.join("libferrolens.so"))?;
     copy_std(&prelude)?;
     let graph = own_sources(graph::cut(&metadata)?, &prelude, installation)?;
     write(&prelude.join("graph.json"), &graph.to_string())?;
-    write(&prelude.join("rustc"), &run(Command::new("rustc").arg("-vV"))?)?;
+    write(
+        &prelude.join("rustc"),
+        &run(Command::new("rustc").arg("-vV"))?,
+    )?;
 
     // A kernel that runs keeps the files that it has open.
     let old = installation.with_extension("old");
@@ -69,7 +86,10 @@ fn behind_prelude(metadata: &str) -> Result<HashSet<String>, String> {
         .into_iter()
         .flatten()
         .filter_map(|node| {
-            let dependencies = node["dependencies"].as_array()?.iter().filter_map(Value::as_str);
+            let dependencies = node["dependencies"]
+                .as_array()?
+                .iter()
+                .filter_map(Value::as_str);
             Some((node["id"].as_str()?, dependencies.collect()))
         })
         .collect();
@@ -79,7 +99,9 @@ fn behind_prelude(metadata: &str) -> Result<HashSet<String>, String> {
         .flatten()
         .find(|package| package["name"] == "ferrolens")
         .and_then(|package| package["id"].as_str())
-        .ok_or("This folder has no package `ferrolens`: run install.sh in the project's own folder.")?;
+        .ok_or(
+            "This folder has no package `ferrolens`: run install.sh in the project's own folder.",
+        )?;
     let mut found = HashSet::new();
     let mut open = vec![prelude];
     while let Some(id) = open.pop() {
@@ -110,9 +132,11 @@ fn copy_std(prelude: &Path) -> Result<(), String> {
 fn own_sources(mut graph: Value, prelude: &Path, installation: &Path) -> Result<Value, String> {
     let mut moved = HashMap::new();
     for package in graph["packages"].as_array().into_iter().flatten() {
-        let (Some(name), Some(version), Some(manifest)) =
-            (package["name"].as_str(), package["version"].as_str(), package["manifest_path"].as_str())
-        else {
+        let (Some(name), Some(version), Some(manifest)) = (
+            package["name"].as_str(),
+            package["version"].as_str(),
+            package["manifest_path"].as_str(),
+        ) else {
             continue;
         };
         let Some(from) = Path::new(manifest).parent() else {
@@ -122,7 +146,10 @@ fn own_sources(mut graph: Value, prelude: &Path, installation: &Path) -> Result<
         let to = prelude.join("source").join(&folder);
         copy_rust(&from.join("src"), &to.join("src"))?;
         copy(Path::new(manifest), &to.join("Cargo.toml"))?;
-        moved.insert(from.to_owned(), installation.join("prelude/source").join(folder));
+        moved.insert(
+            from.to_owned(),
+            installation.join("prelude/source").join(folder),
+        );
     }
     for package in graph["packages"].as_array_mut().into_iter().flatten() {
         point(&mut package["manifest_path"], &moved);
@@ -161,9 +188,13 @@ fn copy_rust(from: &Path, to: &Path) -> Result<(), String> {
 }
 
 fn copy(from: &Path, to: &Path) -> Result<(), String> {
-    std::fs::copy(from, to)
-        .map(drop)
-        .map_err(|error| format!("{} cannot be copied to {}: {error}.", from.display(), to.display()))
+    std::fs::copy(from, to).map(drop).map_err(|error| {
+        format!(
+            "{} cannot be copied to {}: {error}.",
+            from.display(),
+            to.display()
+        )
+    })
 }
 
 fn write(path: &Path, text: &str) -> Result<(), String> {
@@ -171,13 +202,19 @@ fn write(path: &Path, text: &str) -> Result<(), String> {
 }
 
 fn cannot(path: &Path, error: &std::io::Error) -> String {
-    format!("{} cannot be used: {error}. Free some space, or choose another --prefix DIR.", path.display())
+    format!(
+        "{} cannot be used: {error}. Free some space, or choose another --prefix DIR.",
+        path.display()
+    )
 }
 
 fn run(command: &mut Command) -> Result<String, String> {
-    let output = command
-        .output()
-        .map_err(|error| format!("{} could not be started: {error}.", command.get_program().display()))?;
+    let output = command.output().map_err(|error| {
+        format!(
+            "{} could not be started: {error}.",
+            command.get_program().display()
+        )
+    })?;
     if !output.status.success() {
         return Err(String::from_utf8_lossy(&output.stderr).into_owned());
     }

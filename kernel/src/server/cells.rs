@@ -42,14 +42,29 @@ impl Cells {
         id: String,
     ) -> (std::sync::Arc<Self>, mpsc::UnboundedReceiver<InputAsked>) {
         let (inputs, asked) = mpsc::unbounded_channel();
-        (std::sync::Arc::new(Self { table: Mutex::default(), iopub, inputs, id }), asked)
+        (
+            std::sync::Arc::new(Self {
+                table: Mutex::default(),
+                iopub,
+                inputs,
+                id,
+            }),
+            asked,
+        )
     }
 
     /// Enters a cell, and returns its number.
     pub(super) fn enter(&self, parent: Value, silent: bool, count: usize) -> CellId {
         let mut table = self.lock();
         let id = table.last_key_value().map_or(1, |(last, _)| last + 1);
-        table.insert(id, Cell { parent, silent, count });
+        table.insert(
+            id,
+            Cell {
+                parent,
+                silent,
+                count,
+            },
+        );
         if table.len() > REMEMBERED {
             table.pop_first();
         }
@@ -61,7 +76,12 @@ impl Cells {
         let cell = {
             let table = self.lock();
             // The oldest cells are forgotten; their late output goes to the newest.
-            let newest = || table.last_key_value().filter(|_| output.cell != 0).map(|(_, cell)| cell);
+            let newest = || {
+                table
+                    .last_key_value()
+                    .filter(|_| output.cell != 0)
+                    .map(|(_, cell)| cell)
+            };
             table.get(&output.cell).or_else(newest).cloned()
         };
         let Some(cell) = cell else {
@@ -71,7 +91,10 @@ impl Cells {
             }
             return;
         };
-        if let Frame::Input { prompt, password, .. } = output.frame {
+        if let Frame::Input {
+            prompt, password, ..
+        } = output.frame
+        {
             let _ = self.inputs.send(InputAsked { prompt, password });
             return;
         }
@@ -81,18 +104,36 @@ impl Cells {
         let parent = &cell.parent;
         match output.frame {
             Frame::Stream { name, .. } => {
-                self.iopub.text_blocking(Text { parent: parent.clone(), name, bytes: output.body });
+                self.iopub.text_blocking(Text {
+                    parent: parent.clone(),
+                    name,
+                    bytes: output.body,
+                });
             }
-            Frame::Display { data, metadata, display_id, .. } => {
+            Frame::Display {
+                data,
+                metadata,
+                display_id,
+                ..
+            } => {
                 let transient = match display_id {
                     Some(id) => json!({"display_id": id}),
                     None => json!({}),
                 };
                 self.publish(parent, "display_data", rich(&data, &metadata, transient));
             }
-            Frame::Update { data, metadata, display_id, .. } => {
+            Frame::Update {
+                data,
+                metadata,
+                display_id,
+                ..
+            } => {
                 let transient = json!({"display_id": display_id});
-                self.publish(parent, "update_display_data", rich(&data, &metadata, transient));
+                self.publish(
+                    parent,
+                    "update_display_data",
+                    rich(&data, &metadata, transient),
+                );
             }
             Frame::Value { data, metadata, .. } => {
                 let mut content = rich(&data, &metadata, json!({}));
@@ -102,12 +143,16 @@ impl Cells {
             Frame::Clear { wait, .. } => {
                 self.publish(parent, "clear_output", json!({"wait": wait}));
             }
-            Frame::Hello { .. } | Frame::Failed { .. } | Frame::Input { .. } | Frame::Synced { .. } => {}
+            Frame::Hello { .. }
+            | Frame::Failed { .. }
+            | Frame::Input { .. }
+            | Frame::Synced { .. } => {}
         }
     }
 
     fn publish(&self, parent: &Value, kind: &str, content: Value) {
-        self.iopub.send_blocking(Message::caused_by(parent, &self.id, kind, &content));
+        self.iopub
+            .send_blocking(Message::caused_by(parent, &self.id, kind, &content));
     }
 
     fn lock(&self) -> MutexGuard<'_, BTreeMap<CellId, Cell>> {

@@ -26,7 +26,12 @@ impl Server {
     pub(super) async fn enqueue(&mut self, channel: Channel, message: Message) {
         match serde_json::from_value::<ExecuteRequest>(message.content.clone()) {
             Ok(request) => {
-                self.queue.push_back(Queued { channel, message, request, count: 0 });
+                self.queue.push_back(Queued {
+                    channel,
+                    message,
+                    request,
+                    count: 0,
+                });
             }
             Err(error) => {
                 self.status(&message.header, ExecutionState::Busy).await;
@@ -53,15 +58,19 @@ impl Server {
             self.count += 1;
             self.history.add(next.count, &next.request.code);
         }
-        self.status(&next.message.header, ExecutionState::Busy).await;
+        self.status(&next.message.header, ExecutionState::Busy)
+            .await;
         if !silent {
             let input = ExecuteInput {
                 code: next.request.code.clone(),
                 execution_count: ExecutionCount::new(next.count),
             };
-            self.publish(&next.message.header, "execute_input", &input).await;
+            self.publish(&next.message.header, "execute_input", &input)
+                .await;
         }
-        let cell = self.cells.enter(next.message.header.clone(), silent, next.count);
+        let cell = self
+            .cells
+            .enter(next.message.header.clone(), silent, next.count);
         let (session, done) = (self.session.clone(), done.clone());
         let (title, code) = (format!("cell [{}]", next.count), next.request.code.clone());
         self.running = Some(next);
@@ -72,7 +81,9 @@ impl Server {
 
     /// Whether a failure of the running cell aborts the queue behind it.
     pub(super) fn stops_on_error(&self) -> bool {
-        self.running.as_ref().is_some_and(|cell| cell.request.stop_on_error && !cell.request.silent)
+        self.running
+            .as_ref()
+            .is_some_and(|cell| cell.request.stop_on_error && !cell.request.silent)
     }
 
     /// Ends the running cell.
@@ -108,19 +119,29 @@ impl Server {
     /// Answers every waiting cell with `aborted`.
     pub(super) async fn abort_queue(&mut self) {
         for cell in std::mem::take(&mut self.queue) {
-            self.status(&cell.message.header, ExecutionState::Busy).await;
-            self.reply(cell.channel, &cell.message, &json!({"status": "aborted"})).await;
-            self.status(&cell.message.header, ExecutionState::Idle).await;
+            self.status(&cell.message.header, ExecutionState::Busy)
+                .await;
+            self.reply(cell.channel, &cell.message, &json!({"status": "aborted"}))
+                .await;
+            self.status(&cell.message.header, ExecutionState::Idle)
+                .await;
         }
     }
 
     /// Passes a cell's question on to the front end that runs it.
     pub(super) async fn ask_for_input(&mut self, asked: InputAsked) {
-        let Some(cell) = self.running.as_ref().filter(|cell| cell.request.allow_stdin) else {
+        let Some(cell) = self
+            .running
+            .as_ref()
+            .filter(|cell| cell.request.allow_stdin)
+        else {
             self.bridge.order(&Order::InputReply { value: None });
             return;
         };
-        let content = InputRequest { prompt: asked.prompt, password: asked.password };
+        let content = InputRequest {
+            prompt: asked.prompt,
+            password: asked.password,
+        };
         let request = cell.message.reply(&self.id, "input_request", &content);
         self.sockets.send(Channel::Stdin, &request).await;
         self.asked = true;
@@ -140,7 +161,11 @@ impl Server {
 
 fn reply(count: usize, error: Option<&CellError>) -> ExecuteReply {
     ExecuteReply {
-        status: if error.is_some() { ReplyStatus::Error } else { ReplyStatus::Ok },
+        status: if error.is_some() {
+            ReplyStatus::Error
+        } else {
+            ReplyStatus::Ok
+        },
         execution_count: ExecutionCount::new(count),
         payload: Vec::new(),
         user_expressions: Some(HashMap::new()),

@@ -23,11 +23,17 @@ impl History {
             Some("range") => {
                 let start = number("start").unwrap_or(1);
                 let stop = number("stop").unwrap_or(usize::MAX);
-                self.entries.iter().filter(|(count, _)| (start..stop).contains(count)).collect()
+                self.entries
+                    .iter()
+                    .filter(|(count, _)| (start..stop).contains(count))
+                    .collect()
             }
             Some("search") => {
                 let pattern = request["pattern"].as_str().unwrap_or("*");
-                self.entries.iter().filter(|(_, code)| matches(pattern, code)).collect()
+                self.entries
+                    .iter()
+                    .filter(|(_, code)| matches(pattern, code))
+                    .collect()
             }
             _ => self.entries.iter().collect(),
         };
@@ -41,7 +47,11 @@ impl History {
         let history: Vec<Value> = found[first..]
             .iter()
             .map(|(count, code)| {
-                if output { json!([0, count, [code, null]]) } else { json!([0, count, code]) }
+                if output {
+                    json!([0, count, [code, null]])
+                } else {
+                    json!([0, count, code])
+                }
             })
             .collect();
         json!({"status": "ok", "history": history})
@@ -50,7 +60,8 @@ impl History {
 
 /// Whether `text` matches a pattern of `*` and `?`.
 fn matches(pattern: &str, text: &str) -> bool {
-    let (pattern, text): (Vec<char>, Vec<char>) = (pattern.chars().collect(), text.chars().collect());
+    let (pattern, text): (Vec<char>, Vec<char>) =
+        (pattern.chars().collect(), text.chars().collect());
     let (mut p, mut t, mut star) = (0, 0, None);
     while t < text.len() {
         match pattern.get(p) {

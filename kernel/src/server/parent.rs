@@ -23,7 +23,9 @@ pub fn is_headless() -> bool {
         .and_then(|pid| std::fs::read(format!("/proc/{pid}/cmdline")).ok())
         .unwrap_or_default();
     let command = String::from_utf8_lossy(&command).into_owned();
-    ["nbconvert", "nbclient", "papermill", "jupyter-execute"].iter().any(|name| command.contains(name))
+    ["nbconvert", "nbclient", "papermill", "jupyter-execute"]
+        .iter()
+        .any(|name| command.contains(name))
 }
 
 /// Returns at Ctrl-C.
@@ -41,8 +43,10 @@ async fn asked_by(kind: SignalKind) {
 }
 
 async fn parent_is_gone() {
-    let Some(parent) =
-        std::env::var(PARENT_ENV).ok().and_then(|pid| pid.parse::<libc::pid_t>().ok()).filter(|pid| *pid > 1)
+    let Some(parent) = std::env::var(PARENT_ENV)
+        .ok()
+        .and_then(|pid| pid.parse::<libc::pid_t>().ok())
+        .filter(|pid| *pid > 1)
     else {
         return std::future::pending().await;
     };

@@ -25,8 +25,11 @@ impl Server {
             }
             "history_request" => Some(self.history.answer(content)),
             "comm_info_request" => {
-                let reply =
-                    CommInfoReply { status: ReplyStatus::Ok, comms: HashMap::new(), error: None };
+                let reply = CommInfoReply {
+                    status: ReplyStatus::Ok,
+                    comms: HashMap::new(),
+                    error: None,
+                };
                 serde_json::to_value(reply).ok()
             }
             "connect_request" => Some(json!({"status": "ok"})),
@@ -46,19 +49,32 @@ impl Server {
     pub(super) fn complete_later(&self, channel: Channel, message: Message) {
         let content = &message.content;
         let code = content["code"].as_str().unwrap_or("").to_owned();
-        let cursor = content["cursor_pos"].as_u64().and_then(|at| usize::try_from(at).ok());
+        let cursor = content["cursor_pos"]
+            .as_u64()
+            .and_then(|at| usize::try_from(at).ok());
         let cursor = assist::byte_of_character(&code, cursor.unwrap_or(usize::MAX));
         let session = self.running.is_none().then(|| self.session.clone());
         let (sockets, id) = (self.sockets.clone(), self.id.clone());
         tokio::spawn(async move {
             let found = match session {
                 Some(session) => session.complete(code.clone(), cursor).await,
-                None => Completions { start: cursor, end: cursor, items: Vec::new() },
+                None => Completions {
+                    start: cursor,
+                    end: cursor,
+                    items: Vec::new(),
+                },
             };
             let content = completions(&code, &found);
-            sockets.send(channel, &message.reply(&id, "complete_reply", &content)).await;
-            let idle = Status { execution_state: ExecutionState::Idle };
-            sockets.iopub.send(Message::caused_by(&message.header, &id, "status", &idle)).await;
+            sockets
+                .send(channel, &message.reply(&id, "complete_reply", &content))
+                .await;
+            let idle = Status {
+                execution_state: ExecutionState::Idle,
+            };
+            sockets
+                .iopub
+                .send(Message::caused_by(&message.header, &id, "status", &idle))
+                .await;
         });
     }
 }

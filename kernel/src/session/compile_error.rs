@@ -8,17 +8,22 @@ use std::ops::Range;
 
 /// One traceback entry per error; warnings are left out when there are errors.
 pub(super) fn describe(title: &str, code: &str, errors: &[CompilationError]) -> CellError {
-    let mut shown: Vec<&CompilationError> =
-        errors.iter().filter(|error| error.level() == "error").collect();
+    let mut shown: Vec<&CompilationError> = errors
+        .iter()
+        .filter(|error| error.level() == "error")
+        .collect();
     if shown.is_empty() {
         shown = errors.iter().collect();
     }
     CellError {
-        name: shown
+        name: shown.first().and_then(|error| error.code()).map_or_else(
+            || "compile error".to_owned(),
+            |code| format!("error[{code}]"),
+        ),
+        value: shown
             .first()
-            .and_then(|error| error.code())
-            .map_or_else(|| "compile error".to_owned(), |code| format!("error[{code}]")),
-        value: shown.first().map(|error| error.message()).unwrap_or_default(),
+            .map(|error| error.message())
+            .unwrap_or_default(),
         traceback: shown.iter().map(|error| draw(title, code, error)).collect(),
     }
 }
@@ -36,7 +41,10 @@ fn draw(title: &str, code: &str, error: &CompilationError) -> String {
             let span = spanned.span.as_ref()?;
             let range = byte_at(code, span.start_line, span.start_column)
                 ..byte_at(code, span.end_line, span.end_column);
-            let label = spanned.label.strip_prefix("error: ").unwrap_or(&spanned.label);
+            let label = spanned
+                .label
+                .strip_prefix("error: ")
+                .unwrap_or(&spanned.label);
             let label = if label == message { "" } else { label };
             Some((range, label.to_owned(), spanned.is_primary))
         })
@@ -44,12 +52,18 @@ fn draw(title: &str, code: &str, error: &CompilationError) -> String {
     let mut group = Group::with_title(heading);
     if !labels.is_empty() {
         let only = labels.len() == 1;
-        group = group.element(Snippet::source(code).path(title).annotations(labels.iter().map(
-            |(range, label, primary)| {
-                let kind = if *primary || only { AnnotationKind::Primary } else { AnnotationKind::Context };
-                kind.span(range.clone()).label(label.as_str())
-            },
-        )));
+        group = group.element(
+            Snippet::source(code)
+                .path(title)
+                .annotations(labels.iter().map(|(range, label, primary)| {
+                    let kind = if *primary || only {
+                        AnnotationKind::Primary
+                    } else {
+                        AnnotationKind::Context
+                    };
+                    kind.span(range.clone()).label(label.as_str())
+                })),
+        );
     }
     let helps = error.help();
     for help in &helps {
@@ -61,7 +75,10 @@ fn draw(title: &str, code: &str, error: &CompilationError) -> String {
 /// The user's line at `place`, with its number.
 pub(super) fn point_at(title: &str, code: &str, place: &Place) -> String {
     let text = code.lines().nth(place.line - 1).unwrap_or_default();
-    format!("  \u{1b}[1;34m-->\u{1b}[0m {title}, line {}\n  \u{1b}[1;34m{} |\u{1b}[0m {text}", place.line, place.line)
+    format!(
+        "  \u{1b}[1;34m-->\u{1b}[0m {title}, line {}\n  \u{1b}[1;34m{} |\u{1b}[0m {text}",
+        place.line, place.line
+    )
 }
 
 /// The byte at a line and a column in characters, both counted from 1; a place past the end of its
@@ -72,7 +89,10 @@ fn byte_at(code: &str, line: usize, column: usize) -> usize {
         if number + 1 == line {
             let text = text.trim_end_matches(['\n', '\r']);
             return start
-                + text.char_indices().nth(column.saturating_sub(1)).map_or(text.len(), |(at, _)| at);
+                + text
+                    .char_indices()
+                    .nth(column.saturating_sub(1))
+                    .map_or(text.len(), |(at, _)| at);
         }
         start += text.len();
     }

@@ -59,17 +59,19 @@ impl Engine {
         };
         engine.interrupt.watch(engine.context.process_handle());
         engine.bridge.begin(0);
-        engine
-            .context
-            .execute(OPENING)
-            .map_err(|error| format!("The prelude cannot be used: {error}. Run install.sh again."))?;
+        engine.context.execute(OPENING).map_err(|error| {
+            format!("The prelude cannot be used: {error}. Run install.sh again.")
+        })?;
         let _ = engine.context.completions(WARM_UP, WARM_UP.len());
         Ok(engine)
     }
 
     fn variables(&self) -> Vec<String> {
-        let mut names: Vec<String> =
-            self.context.variables_and_types().map(|(name, _)| name.to_owned()).collect();
+        let mut names: Vec<String> = self
+            .context
+            .variables_and_types()
+            .map(|(name, _)| name.to_owned())
+            .collect();
         names.sort();
         names
     }
@@ -116,9 +118,15 @@ impl Engine {
         let lost = if lost.is_empty() {
             "No variables were lost.".to_owned()
         } else {
-            format!("These variables were lost: {}. Run the cells that make them again.", lost.join(", "))
+            format!(
+                "These variables were lost: {}. Run the cells that make them again.",
+                lost.join(", ")
+            )
         };
-        CellError::plain("crash", &format!("{what} {lost} Functions, types and imports are kept."))
+        CellError::plain(
+            "crash",
+            &format!("{what} {lost} Functions, types and imports are kept."),
+        )
     }
 
     fn failure(&self, title: &str, code: &str, failure: &Failure) -> CellError {
@@ -126,8 +134,10 @@ impl Engine {
             let compiled = self.context.last_source().ok()?;
             panic_place::find(code, &compiled, at)
         });
-        let mut traceback =
-            vec![format!("\u{1b}[1;31m{}\u{1b}[0m: {}", failure.name, failure.value)];
+        let mut traceback = vec![format!(
+            "\u{1b}[1;31m{}\u{1b}[0m: {}",
+            failure.name, failure.value
+        )];
         if let Some(place) = place {
             traceback.push(compile_error::point_at(title, code, &place));
         }
@@ -149,9 +159,14 @@ impl Interpreter for Engine {
         match result {
             Ok(outputs) => {
                 self.bridge.settle();
-                let error =
-                    self.bridge.failure(cell).map(|failure| self.failure(title, code, &failure));
-                Outcome { value: bundle(outputs), error }
+                let error = self
+                    .bridge
+                    .failure(cell)
+                    .map(|failure| self.failure(title, code, &failure));
+                Outcome {
+                    value: bundle(outputs),
+                    error,
+                }
             }
             Err(error) => {
                 if matches!(error, Error::SubprocessTerminated(_)) {
@@ -163,14 +178,21 @@ impl Interpreter for Engine {
                     Some(refusal) => CellError::plain("kernel error", &refusal),
                     None => self.error(title, code, &before, &error),
                 };
-                Outcome { value: None, error: Some(error) }
+                Outcome {
+                    value: None,
+                    error: Some(error),
+                }
             }
         }
     }
 
     fn complete(&mut self, code: &str, cursor: usize) -> Completions {
         let Ok(found) = self.context.completions(code, cursor) else {
-            return Completions { start: cursor, end: cursor, items: Vec::new() };
+            return Completions {
+                start: cursor,
+                end: cursor,
+                items: Vec::new(),
+            };
         };
         Completions {
             start: found.start_offset,
@@ -193,11 +215,13 @@ impl Interpreter for Engine {
 fn drain(outputs: EvalContextOutputs) {
     for (name, lines) in [("stdout", outputs.stdout), ("stderr", outputs.stderr)] {
         // Without the thread nothing is lost but these lines.
-        let _ = std::thread::Builder::new().name(name.to_owned()).spawn(move || {
-            for line in lines {
-                eprintln!("child: {line}");
-            }
-        });
+        let _ = std::thread::Builder::new()
+            .name(name.to_owned())
+            .spawn(move || {
+                for line in lines {
+                    eprintln!("child: {line}");
+                }
+            });
     }
 }
 

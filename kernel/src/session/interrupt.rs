@@ -36,7 +36,10 @@ struct State {
 
 impl Interrupt {
     pub fn new(bridge: Bridge) -> Self {
-        Self { bridge, state: Arc::default() }
+        Self {
+            bridge,
+            state: Arc::default(),
+        }
     }
 
     /// Asks the running cell to stop. Harmless when none runs.
@@ -59,12 +62,14 @@ impl Interrupt {
         self.bridge.order(&Order::Stop);
         let this = self.clone();
         // Without the thread, a second interrupt still ends the child.
-        let _ = std::thread::Builder::new().name("interrupt".to_owned()).spawn(move || {
-            std::thread::sleep(PATIENCE);
-            if this.lock().phase == Phase::Cell(cell) && !end_compilers() {
-                this.end_child();
-            }
-        });
+        let _ = std::thread::Builder::new()
+            .name("interrupt".to_owned())
+            .spawn(move || {
+                std::thread::sleep(PATIENCE);
+                if this.lock().phase == Phase::Cell(cell) && !end_compilers() {
+                    this.end_child();
+                }
+            });
     }
 
     /// Ends the child and the compilers; the kernel is about to leave.
@@ -110,14 +115,21 @@ fn end_compilers() -> bool {
     let processes = processes();
     let mut ending: Vec<u32> = processes
         .iter()
-        .filter(|process| process.parent == own && matches!(process.name.as_str(), "cargo" | "mold"))
+        .filter(|process| {
+            process.parent == own && matches!(process.name.as_str(), "cargo" | "mold")
+        })
         .map(|process| process.id)
         .collect();
     let found = !ending.is_empty();
     let mut at = 0;
     while at < ending.len() {
         let parent = ending[at];
-        ending.extend(processes.iter().filter(|process| process.parent == parent).map(|p| p.id));
+        ending.extend(
+            processes
+                .iter()
+                .filter(|process| process.parent == parent)
+                .map(|p| p.id),
+        );
         at += 1;
     }
     for id in ending {
@@ -146,7 +158,11 @@ fn processes() -> Vec<Process> {
             // `pid (name) state parent ...`, where the name may hold anything.
             let (name, rest) = stat.split_once('(')?.1.rsplit_once(')')?;
             let parent = rest.split_whitespace().nth(1)?.parse().ok()?;
-            Some(Process { id, parent, name: name.to_owned() })
+            Some(Process {
+                id,
+                parent,
+                name: name.to_owned(),
+            })
         })
         .collect()
 }
@@ -158,6 +174,10 @@ mod tests {
     #[test]
     fn this_process_is_among_the_systems() {
         let own = std::process::id();
-        assert!(processes().iter().any(|process| process.id == own && process.parent != 0));
+        assert!(
+            processes()
+                .iter()
+                .any(|process| process.id == own && process.parent != 0)
+        );
     }
 }

@@ -39,7 +39,11 @@ mod tests {
     use super::*;
 
     fn at(line: u32) -> SourcePlace {
-        SourcePlace { file: "src/lib.rs".to_owned(), line, column: 1 }
+        SourcePlace {
+            file: "src/lib.rs".to_owned(),
+            line,
+            column: 1,
+        }
     }
 
     #[test]
@@ -48,12 +52,20 @@ mod tests {
         let compiled = "fn wrapper() {\nlet v = f();\nv[9];\nlet w = g();\nv[9];\n}";
         assert_eq!(find(code, compiled, &at(3)), Some(Place { line: 2 }));
         assert_eq!(find(code, compiled, &at(5)), Some(Place { line: 5 }));
-        assert_eq!(find(code, compiled, &at(1)), None, "the wrapper is not the user's");
+        assert_eq!(
+            find(code, compiled, &at(1)),
+            None,
+            "the wrapper is not the user's"
+        );
     }
 
     #[test]
     fn a_place_in_a_library_is_not_in_the_cell() {
-        let place = SourcePlace { file: "core/option.rs".to_owned(), line: 1, column: 1 };
+        let place = SourcePlace {
+            file: "core/option.rs".to_owned(),
+            line: 1,
+            column: 1,
+        };
         assert_eq!(find("x", "x", &place), None);
     }
 }

@@ -18,7 +18,9 @@ const RESULT_ENV: &str = "EVCXR_EXECUTION_SO_PATH";
 /// Returns the exit status.
 pub(super) fn compile(manifest: &Path, only_check: bool) -> Result<i32, String> {
     let prebuilt = Prebuilt::find()?;
-    let crate_folder = manifest.parent().ok_or("the crate of cells has no folder")?;
+    let crate_folder = manifest
+        .parent()
+        .ok_or("the crate of cells has no folder")?;
     let source = crate_folder.join("src/lib.rs");
     let generated = std::fs::read_to_string(&source).map_err(|error| error.to_string())?;
     let out = crate_folder.join("target");
@@ -45,7 +47,10 @@ pub(super) fn compile(manifest: &Path, only_check: bool) -> Result<i32, String> 
         }
     }
     relay(&messages)?;
-    if status == 0 && !only_check && let Some(result) = std::env::var_os(RESULT_ENV) {
+    if status == 0
+        && !only_check
+        && let Some(result) = std::env::var_os(RESULT_ENV)
+    {
         let library = out.join(format!("lib{CRATE}.so"));
         std::fs::write(result, library.to_string_lossy().as_bytes())
             .map_err(|error| no_space(&error))?;
@@ -63,13 +68,31 @@ fn rustc(
     let mut rustc = real_command(REAL_RUSTC_ENV, "rustc");
     rustc
         .current_dir(crate_folder)
-        .args(["--crate-name", CRATE, "--edition=2024", "src/lib.rs", "--crate-type", "cdylib"])
-        .args(["--error-format=json", "--json=diagnostic-rendered-ansi,future-incompat"])
-        .arg(if only_check { "--emit=metadata" } else { "--emit=link" })
+        .args([
+            "--crate-name",
+            CRATE,
+            "--edition=2024",
+            "src/lib.rs",
+            "--crate-type",
+            "cdylib",
+        ])
+        .args([
+            "--error-format=json",
+            "--json=diagnostic-rendered-ansi,future-incompat",
+        ])
+        .arg(if only_check {
+            "--emit=metadata"
+        } else {
+            "--emit=link"
+        })
         .arg("--out-dir")
         .arg(out)
         .arg(format!("-Copt-level={}", opt_level(settings)))
-        .args(["-Cdebug-assertions=on", "-Coverflow-checks=on", "-Cprefer-dynamic"])
+        .args([
+            "-Cdebug-assertions=on",
+            "-Coverflow-checks=on",
+            "-Cprefer-dynamic",
+        ])
         .args(["-Ccodegen-units=16", "-Cstrip=debuginfo", "-Cpanic=unwind"])
         .args(link_args(prebuilt))
         .stdin(Stdio::null());
@@ -119,5 +142,7 @@ fn opt_level(manifest: &str) -> &str {
 }
 
 fn no_space(error: &std::io::Error) -> String {
-    format!("the cell's library cannot be written: {error}. Free some space in the temporary folder")
+    format!(
+        "the cell's library cannot be written: {error}. Free some space in the temporary folder"
+    )
 }

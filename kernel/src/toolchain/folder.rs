@@ -24,7 +24,11 @@ impl SessionFolder {
     pub fn new() -> Result<Self, String> {
         let parent = std::env::temp_dir();
         sweep(&parent);
-        let root = parent.join(format!("{PREFIX}{}-{}", std::process::id(), uuid::Uuid::new_v4()));
+        let root = parent.join(format!(
+            "{PREFIX}{}-{}",
+            std::process::id(),
+            uuid::Uuid::new_v4()
+        ));
         let folder = Self { root };
         folder.fill().map_err(|error| {
             format!(
@@ -80,7 +84,9 @@ impl SessionFolder {
         let (cargo, rustc) = super::front::real_tools()?;
         let bin = self.tools().join("bin");
         let mut search = vec![bin.clone()];
-        search.extend(std::env::split_paths(&std::env::var_os("PATH").unwrap_or_default()));
+        search.extend(std::env::split_paths(
+            &std::env::var_os("PATH").unwrap_or_default(),
+        ));
         let search = std::env::join_paths(search)
             .map_err(|error| format!("PATH holds a name that cannot be used: {error}"))?;
         let mut environment = vec![

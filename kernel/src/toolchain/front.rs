@@ -25,7 +25,9 @@ pub fn run_if_tool() {
     let Some(called) = std::env::args_os().next() else {
         return;
     };
-    let name = Path::new(&called).file_name().and_then(|name| name.to_str());
+    let name = Path::new(&called)
+        .file_name()
+        .and_then(|name| name.to_str());
     let Some(tool @ ("cargo" | "rustc" | "rustup")) = name else {
         return;
     };
@@ -62,14 +64,19 @@ fn rustup(args: &[String]) -> Result<i32, String> {
             println!("{}", real(REAL_RUSTC_ENV, "rustc").display());
             Ok(0)
         }
-        _ => Err("rustup is not available inside a session: choose the toolchain before the kernel \
+        _ => Err(
+            "rustup is not available inside a session: choose the toolchain before the kernel \
                   starts, and run install.sh with it"
-            .to_owned()),
+                .to_owned(),
+        ),
     }
 }
 
 fn cargo(args: &[String]) -> Result<i32, String> {
-    let subcommand = args.iter().find(|arg| !arg.starts_with('-')).map(String::as_str);
+    let subcommand = args
+        .iter()
+        .find(|arg| !arg.starts_with('-'))
+        .map(String::as_str);
     let manifest = args
         .iter()
         .position(|arg| arg == "--manifest-path")
@@ -142,7 +149,10 @@ pub(super) fn real_tools() -> Result<(PathBuf, PathBuf), String> {
         if let Some(home) = std::env::home_dir() {
             folders.push(home.join(".cargo/bin"));
         }
-        folders.into_iter().map(|folder| folder.join(tool)).find(|path| path.is_file())
+        folders
+            .into_iter()
+            .map(|folder| folder.join(tool))
+            .find(|path| path.is_file())
     };
     let missing = |tool: &str| {
         format!(
@@ -150,11 +160,19 @@ pub(super) fn real_tools() -> Result<(PathBuf, PathBuf), String> {
              https://rustup.rs, then start the kernel again."
         )
     };
-    Ok((find("cargo").ok_or_else(|| missing("cargo"))?, find("rustc").ok_or_else(|| missing("rustc"))?))
+    Ok((
+        find("cargo").ok_or_else(|| missing("cargo"))?,
+        find("rustc").ok_or_else(|| missing("rustc"))?,
+    ))
 }
 
 fn printed_path(command: &mut Command) -> Option<PathBuf> {
-    let output = command.output().ok().filter(|output| output.status.success())?;
-    let path = PathBuf::from(OsString::from(String::from_utf8(output.stdout).ok()?.trim()));
+    let output = command
+        .output()
+        .ok()
+        .filter(|output| output.status.success())?;
+    let path = PathBuf::from(OsString::from(
+        String::from_utf8(output.stdout).ok()?.trim(),
+    ));
     path.is_file().then_some(path)
 }

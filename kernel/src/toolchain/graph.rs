@@ -55,10 +55,19 @@ const NAMED: &[&str] = &[
 pub fn cut(metadata: &str) -> Result<Value, String> {
     let mut metadata: Value = serde_json::from_str(metadata).map_err(|error| error.to_string())?;
     let named: HashSet<&str> = NAMED.iter().copied().collect();
-    let packages = metadata["packages"].as_array_mut().ok_or("the metadata has no packages")?;
-    packages.retain(|package| package["name"].as_str().is_some_and(|name| named.contains(name)));
-    let kept: HashSet<String> =
-        packages.iter().filter_map(|package| package["id"].as_str()).map(str::to_owned).collect();
+    let packages = metadata["packages"]
+        .as_array_mut()
+        .ok_or("the metadata has no packages")?;
+    packages.retain(|package| {
+        package["name"]
+            .as_str()
+            .is_some_and(|name| named.contains(name))
+    });
+    let kept: HashSet<String> = packages
+        .iter()
+        .filter_map(|package| package["id"].as_str())
+        .map(str::to_owned)
+        .collect();
     for package in packages {
         // Build scripts and examples are not for cells.
         if let Some(targets) = package["targets"].as_array_mut() {
@@ -71,7 +80,9 @@ pub fn cut(metadata: &str) -> Result<Value, String> {
             });
         }
     }
-    let nodes = metadata["resolve"]["nodes"].as_array_mut().ok_or("the metadata has no graph")?;
+    let nodes = metadata["resolve"]["nodes"]
+        .as_array_mut()
+        .ok_or("the metadata has no graph")?;
     let is_kept = |id: &Value| id.as_str().is_some_and(|id| kept.contains(id));
     nodes.retain(|node| is_kept(&node["id"]));
     for node in nodes {
@@ -109,7 +120,9 @@ pub(super) fn answer(manifest: &Path, args: &[String]) -> Result<i32, String> {
 }
 
 fn cells_alone(manifest: &Path) -> Result<Value, String> {
-    let folder = manifest.parent().ok_or("the crate of cells has no folder")?;
+    let folder = manifest
+        .parent()
+        .ok_or("the crate of cells has no folder")?;
     let id = format!("path+file://{}#ctx@1.0.0", folder.display());
     Ok(json!({
         "packages": [{
@@ -164,7 +177,10 @@ fn cells_alone(manifest: &Path) -> Result<Value, String> {
 /// Makes the prelude a dependency of the cells.
 fn add_prelude(metadata: &mut Value, graph: &Value) {
     let packages = graph["packages"].as_array().cloned().unwrap_or_default();
-    let Some(prelude) = packages.iter().find(|package| package["name"] == "ferrolens").cloned()
+    let Some(prelude) = packages
+        .iter()
+        .find(|package| package["name"] == "ferrolens")
+        .cloned()
     else {
         return;
     };
@@ -186,7 +202,11 @@ fn add_prelude(metadata: &mut Value, graph: &Value) {
                 }));
             }
         }
-        all.extend(packages.into_iter().filter(|package| is_new(&package["id"])));
+        all.extend(
+            packages
+                .into_iter()
+                .filter(|package| is_new(&package["id"])),
+        );
     }
     if let Some(nodes) = metadata["resolve"]["nodes"].as_array_mut() {
         for node in nodes.iter_mut().filter(|node| node["id"] == root) {
@@ -211,8 +231,10 @@ mod tests {
 
     #[test]
     fn the_graph_keeps_what_a_cell_can_name_and_no_dangling_edge() {
-        let package = |name: &str| json!({"name": name, "id": name, "targets": [
-            {"kind": ["lib"], "name": name}, {"kind": ["custom-build"], "name": "build"}]});
+        let package = |name: &str| {
+            json!({"name": name, "id": name, "targets": [
+            {"kind": ["lib"], "name": name}, {"kind": ["custom-build"], "name": "build"}]})
+        };
         let metadata = json!({
             "packages": [package("ferrolens"), package("candle-core"), package("zip")],
             "resolve": {"nodes": [
@@ -223,7 +245,10 @@ mod tests {
         });
         let cut = cut(&metadata.to_string()).expect("the shape of cargo metadata");
         assert_eq!(cut["packages"].as_array().map(Vec::len), Some(2));
-        assert_eq!(cut["packages"][0]["targets"].as_array().map(Vec::len), Some(1));
+        assert_eq!(
+            cut["packages"][0]["targets"].as_array().map(Vec::len),
+            Some(1)
+        );
         assert_eq!(
             cut["nodes"],
             json!([{"id": "ferrolens", "dependencies": ["candle-core"],

@@ -42,7 +42,9 @@ impl Prebuilt {
     /// # Errors
     /// A sentence that names the missing part.
     pub fn at(folder: &Path) -> Result<Self, String> {
-        let found = Self { folder: folder.to_owned() };
+        let found = Self {
+            folder: folder.to_owned(),
+        };
         for part in [found.library(), found.crates(), found.graph()] {
             if !part.exists() {
                 return Err(format!(

@@ -9,12 +9,30 @@ use std::path::Path;
 
 /// What the engine generates, and what takes its place.
 const REPLACEMENTS: &[(&str, &str)] = &[
-    ("fn from(error: T) -> Self {", "#[track_caller] fn from(error: T) -> Self {"),
-    (r#"println!("EVCXR_PANIC_NOTIFICATION");"#, "::ferrolens::emit::cell_panicked();"),
-    (r#"eprintln!("{}", error);"#, "::ferrolens::emit::cell_failed(&error);"),
-    (r#"eprintln!("{:?}", error);"#, "::ferrolens::emit::cell_failed_debug(&error);"),
-    (r#"eprintln!("{:#?}", error);"#, "::ferrolens::emit::cell_failed_debug(&error);"),
-    (r#"println!("{}", evcxr_internal_runtime::USER_ERROR_OCCURRED);"#, ""),
+    (
+        "fn from(error: T) -> Self {",
+        "#[track_caller] fn from(error: T) -> Self {",
+    ),
+    (
+        r#"println!("EVCXR_PANIC_NOTIFICATION");"#,
+        "::ferrolens::emit::cell_panicked();",
+    ),
+    (
+        r#"eprintln!("{}", error);"#,
+        "::ferrolens::emit::cell_failed(&error);",
+    ),
+    (
+        r#"eprintln!("{:?}", error);"#,
+        "::ferrolens::emit::cell_failed_debug(&error);",
+    ),
+    (
+        r#"eprintln!("{:#?}", error);"#,
+        "::ferrolens::emit::cell_failed_debug(&error);",
+    ),
+    (
+        r#"println!("{}", evcxr_internal_runtime::USER_ERROR_OCCURRED);"#,
+        "",
+    ),
     (
         r#"println!("{VARIABLE_CHANGED_TYPE}{name}");"#,
         r#"::ferrolens::emit::control(&format!("{VARIABLE_CHANGED_TYPE}{name}"));"#,
@@ -24,8 +42,7 @@ const REPLACEMENTS: &[(&str, &str)] = &[
 /// `(EXPR).evcxr_display();` becomes `(EXPR).ferrolens_last().evcxr_display();`, whose method is
 /// found on the prelude's rich types first, then on the value's own type, then on anything with
 /// `Debug`. The last such line is the engine's; a cell's own text may hold others.
-const DISPLAY: (&str, &str) =
-    (").evcxr_display();", ").ferrolens_last().evcxr_display();");
+const DISPLAY: (&str, &str) = (").evcxr_display();", ").ferrolens_last().evcxr_display();");
 
 /// What the engine generates when the line above did not compile: `Debug` text between markers. A
 /// variable that the last expression moves leads there too, so the prelude's way is tried again.
@@ -100,12 +117,16 @@ mod tests {
 
     #[test]
     fn the_prelude_is_in_force_before_the_session_says_so() {
-        assert_eq!(source("fn f() {}\n", Fallback::Rich), "fn f() {}\nuse ferrolens::prelude::*;\n");
+        assert_eq!(
+            source("fn f() {}\n", Fallback::Rich),
+            "fn f() {}\nuse ferrolens::prelude::*;\n"
+        );
     }
 
     #[test]
     fn the_fallback_shows_rich_values_too_unless_its_own_error_is_wanted() {
-        let generated = "use ferrolens::prelude::*;\nevcxr_send_text_plain(&format!(\"{:?}\",&(\nx\n)));\n";
+        let generated =
+            "use ferrolens::prelude::*;\nevcxr_send_text_plain(&format!(\"{:?}\",&(\nx\n)));\n";
         assert!(has_fallback(generated));
         assert_eq!(source(generated, Fallback::Plain), generated);
         assert_eq!(

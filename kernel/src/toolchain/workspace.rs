@@ -22,7 +22,9 @@ pub(super) fn has_dependencies(manifest: &Path) -> bool {
 /// Replaces this process by cargo, whose rustc can name the prelude.
 pub(super) fn compile(manifest: &Path, args: &[String]) -> Result<i32, String> {
     let prebuilt = Prebuilt::find()?;
-    let folder = manifest.parent().ok_or("the crate of cells has no folder")?;
+    let folder = manifest
+        .parent()
+        .ok_or("the crate of cells has no folder")?;
     rewrite::file(&folder.join("src/lib.rs"))?;
     let mut flags = vec!["-Cprefer-dynamic".to_owned()];
     flags.extend(link_args(&prebuilt));
@@ -37,7 +39,10 @@ pub(super) fn compile(manifest: &Path, args: &[String]) -> Result<i32, String> {
 /// The standard library's source, which the analyzer reads: the toolchain's own component, or a
 /// distribution's copy.
 pub fn std_source(rustc: &Path) -> Option<PathBuf> {
-    let output = Command::new(rustc).args(["--print", "sysroot"]).output().ok()?;
+    let output = Command::new(rustc)
+        .args(["--print", "sysroot"])
+        .output()
+        .ok()?;
     let sysroot = PathBuf::from(String::from_utf8(output.stdout).ok()?.trim());
     let component = sysroot.join("lib/rustlib/src/rust/library");
     if component.join("std/src/lib.rs").is_file() {
@@ -47,10 +52,16 @@ pub fn std_source(rustc: &Path) -> Option<PathBuf> {
         .map(PathBuf::from)
         .or_else(|| Some(std::env::home_dir()?.join(".local/share")))?;
     let mut candidates = vec![data.join("ferrolens-rust-src/library")];
-    for entry in std::fs::read_dir("/usr/src").into_iter().flatten().flatten() {
+    for entry in std::fs::read_dir("/usr/src")
+        .into_iter()
+        .flatten()
+        .flatten()
+    {
         if entry.file_name().to_string_lossy().starts_with("rustc-") {
             candidates.push(entry.path().join("library"));
         }
     }
-    candidates.into_iter().rfind(|folder| folder.join("std/src/lib.rs").is_file())
+    candidates
+        .into_iter()
+        .rfind(|folder| folder.join("std/src/lib.rs").is_file())
 }

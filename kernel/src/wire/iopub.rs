@@ -46,7 +46,15 @@ pub struct Iopub {
 impl Iopub {
     pub(super) fn start(socket: PubSocket, signer: Signer, session: String) -> Self {
         let (queue, items) = mpsc::channel(1_024);
-        tokio::spawn(Publisher { socket, signer, session, pending: None }.run(items));
+        tokio::spawn(
+            Publisher {
+                socket,
+                signer,
+                session,
+                pending: None,
+            }
+            .run(items),
+        );
         Self { queue }
     }
 
@@ -89,7 +97,10 @@ struct Publisher {
 impl Publisher {
     async fn run(mut self, mut items: mpsc::Receiver<Item>) {
         loop {
-            let due = self.pending.as_ref().map(|pending| pending.since + PATIENCE);
+            let due = self
+                .pending
+                .as_ref()
+                .map(|pending| pending.since + PATIENCE);
             let item = tokio::select! {
                 biased;
                 () = wait_until(due) => {
@@ -124,10 +135,17 @@ impl Publisher {
             }
             _ => {
                 self.publish_text(true).await;
-                self.pending = Some(Pending { text, since: Instant::now() });
+                self.pending = Some(Pending {
+                    text,
+                    since: Instant::now(),
+                });
             }
         }
-        if self.pending.as_ref().is_some_and(|pending| pending.text.bytes.len() >= FULL) {
+        if self
+            .pending
+            .as_ref()
+            .is_some_and(|pending| pending.text.bytes.len() >= FULL)
+        {
             self.publish_text(false).await;
         }
     }
@@ -138,7 +156,11 @@ impl Publisher {
         let Some(mut pending) = self.pending.take() else {
             return;
         };
-        let cut = if all { pending.text.bytes.len() } else { whole_characters(&pending.text.bytes) };
+        let cut = if all {
+            pending.text.bytes.len()
+        } else {
+            whole_characters(&pending.text.bytes)
+        };
         let rest = pending.text.bytes.split_off(cut);
         let content = StreamContent {
             name: match pending.text.name {
@@ -148,12 +170,16 @@ impl Publisher {
             text: String::from_utf8_lossy(&pending.text.bytes).into_owned(),
         };
         if !content.text.is_empty() {
-            let message = Message::caused_by(&pending.text.parent, &self.session, "stream", &content);
+            let message =
+                Message::caused_by(&pending.text.parent, &self.session, "stream", &content);
             self.publish(&message).await;
         }
         if !rest.is_empty() {
             pending.text.bytes = rest;
-            self.pending = Some(Pending { text: pending.text, since: Instant::now() });
+            self.pending = Some(Pending {
+                text: pending.text,
+                since: Instant::now(),
+            });
         }
     }
 
@@ -185,7 +211,11 @@ fn whole_characters(bytes: &[u8]) -> usize {
             0x80..=0xbf => continue,
             _ => return bytes.len(),
         };
-        return if bytes.len() - at < needed { at } else { bytes.len() };
+        return if bytes.len() - at < needed {
+            at
+        } else {
+            bytes.len()
+        };
     }
     bytes.len()
 }
@@ -199,7 +229,11 @@ mod tests {
         let text = "naïve 🦀".as_bytes();
         assert_eq!(whole_characters(text), text.len());
         assert_eq!(whole_characters(&text[..text.len() - 1]), text.len() - 4);
-        assert_eq!(whole_characters(b"abc\xff"), 4, "a byte that begins nothing does not wait");
+        assert_eq!(
+            whole_characters(b"abc\xff"),
+            4,
+            "a byte that begins nothing does not wait"
+        );
         assert_eq!(whole_characters(b""), 0);
     }
 }

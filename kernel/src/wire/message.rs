@@ -53,7 +53,9 @@ pub struct Signer {
 
 impl Signer {
     pub fn new(key: &str) -> Self {
-        Self { key: key.as_bytes().to_vec() }
+        Self {
+            key: key.as_bytes().to_vec(),
+        }
     }
 
     fn mac(&self, parts: [&[u8]; 4]) -> Option<Hmac<Sha256>> {
@@ -68,7 +70,8 @@ impl Signer {
     }
 
     fn sign(&self, parts: [&[u8]; 4]) -> String {
-        self.mac(parts).map_or_else(String::new, |mac| hex(&mac.finalize().into_bytes()))
+        self.mac(parts)
+            .map_or_else(String::new, |mac| hex(&mac.finalize().into_bytes()))
     }
 
     fn check(&self, parts: [&[u8]; 4], signature: &[u8]) -> bool {
@@ -88,7 +91,10 @@ fn unhex(text: &[u8]) -> Option<Vec<u8>> {
     if !text.is_ascii() || !text.len().is_multiple_of(2) {
         return None;
     }
-    (0..text.len()).step_by(2).map(|at| u8::from_str_radix(&text[at..at + 2], 16).ok()).collect()
+    (0..text.len())
+        .step_by(2)
+        .map(|at| u8::from_str_radix(&text[at..at + 2], 16).ok())
+        .collect()
 }
 
 impl Message {
@@ -98,8 +104,10 @@ impl Message {
     /// What is wrong with them.
     pub fn read(frames: &ZmqMessage, signer: &Signer) -> Result<Self, Malformed> {
         let frames: Vec<&[u8]> = frames.iter().map(AsRef::as_ref).collect();
-        let delimiter =
-            frames.iter().position(|frame| *frame == DELIMITER).ok_or(Malformed::Frames)?;
+        let delimiter = frames
+            .iter()
+            .position(|frame| *frame == DELIMITER)
+            .ok_or(Malformed::Frames)?;
         let [signature, header, parent, metadata, content, buffers @ ..] = &frames[delimiter + 1..]
         else {
             return Err(Malformed::Frames);
@@ -112,7 +120,10 @@ impl Message {
             _ => Err(Malformed::Json(name)),
         };
         Ok(Self {
-            identities: frames[..delimiter].iter().map(|frame| frame.to_vec()).collect(),
+            identities: frames[..delimiter]
+                .iter()
+                .map(|frame| frame.to_vec())
+                .collect(),
             header: object(header, "header")?,
             parent: object(parent, "parent header")?,
             metadata: object(metadata, "metadata")?,
@@ -127,8 +138,12 @@ impl Message {
     /// None in practice: JSON values always serialise, and a message has frames.
     pub fn to_frames(&self, signer: &Signer) -> Result<ZmqMessage, String> {
         let bytes = |value: &Value| serde_json::to_vec(value).map_err(|error| error.to_string());
-        let parts =
-            [bytes(&self.header)?, bytes(&self.parent)?, bytes(&self.metadata)?, bytes(&self.content)?];
+        let parts = [
+            bytes(&self.header)?,
+            bytes(&self.parent)?,
+            bytes(&self.metadata)?,
+            bytes(&self.content)?,
+        ];
         let [header, parent, metadata, content] = &parts;
         let signature = signer.sign([header, parent, metadata, content]);
         let mut frames: Vec<Vec<u8>> = self.identities.clone();
@@ -189,7 +204,8 @@ mod tests {
     use super::*;
 
     fn message() -> Message {
-        let mut message = Message::caused_by(&json!({}), "s", "execute_request", &json!({"code": "1"}));
+        let mut message =
+            Message::caused_by(&json!({}), "s", "execute_request", &json!({"code": "1"}));
         message.identities = vec![b"front end".to_vec()];
         message.buffers = vec![vec![0xff, 0]];
         message
@@ -208,7 +224,9 @@ mod tests {
 
     #[test]
     fn another_key_is_refused() {
-        let frames = message().to_frames(&Signer::new("key")).expect("JSON serialises");
+        let frames = message()
+            .to_frames(&Signer::new("key"))
+            .expect("JSON serialises");
         let refused = Message::read(&frames, &Signer::new("lock")).expect_err("not our key");
         assert_eq!(refused, Malformed::Signature);
     }
@@ -217,6 +235,9 @@ mod tests {
     fn what_is_no_message_is_malformed() {
         let signer = Signer::new("");
         let frames = ZmqMessage::from(b"hello".to_vec());
-        assert_eq!(Message::read(&frames, &signer).expect_err("no delimiter"), Malformed::Frames);
+        assert_eq!(
+            Message::read(&frames, &signer).expect_err("no delimiter"),
+            Malformed::Frames
+        );
     }
 }

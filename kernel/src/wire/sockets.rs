@@ -100,7 +100,17 @@ impl Sockets {
         else {
             return Err("a socket is missing".to_owned());
         };
-        Ok((Self { iopub, signer, shell, control, stdin, dropped }, queue))
+        Ok((
+            Self {
+                iopub,
+                signer,
+                shell,
+                control,
+                stdin,
+                dropped,
+            },
+            queue,
+        ))
     }
 
     /// Sends a message to one front end. A front end that has gone is not an error.

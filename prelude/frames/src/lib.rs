@@ -179,9 +179,18 @@ mod tests {
     #[test]
     fn frames_come_back_as_they_went() {
         let frames = [
-            (Frame::Hello { version: VERSION, pid: 7 }, vec![]),
             (
-                Frame::Stream { cell: 3, name: StreamName::Stdout },
+                Frame::Hello {
+                    version: VERSION,
+                    pid: 7,
+                },
+                vec![],
+            ),
+            (
+                Frame::Stream {
+                    cell: 3,
+                    name: StreamName::Stdout,
+                },
                 vec![0xff, b'\n', 0],
             ),
             (Frame::Synced { number: 3 }, vec![]),

@@ -1,6 +1,6 @@
 //! Runs a function over the rows of a contiguous `f32` tensor on the CPU, on all cores.
 
-use candle_core::{CpuStorage, CustomOp1, DType, Layout, Result, Shape, Tensor, bail};
+use candle_core::{CpuStorage, CustomOp1, DType, InplaceOp1, Layout, Result, Shape, Tensor, bail};
 use rayon::prelude::*;
 
 /// Below this many elements one core is faster than waking the others.
@@ -47,6 +47,57 @@ pub(crate) fn reduce_rows(
     x.contiguous()?.apply_op1_no_bwd(&kernel)
 }
 
+/// Overwrites a contiguous tensor that nobody else holds, `function(index, row)` for rows of the last
+/// dimension. A large fresh tensor costs more than most functions, as its memory is mapped anew.
+pub(crate) fn update_rows(
+    x: Tensor,
+    name: &'static str,
+    function: impl Fn(usize, &mut [f32]) + Send + Sync,
+) -> Result<Tensor> {
+    let width = x.dims().last().copied().unwrap_or(1);
+    let x = x.contiguous()?;
+    x.inplace_op1(&RowsInPlace {
+        name,
+        width,
+        function,
+    })?;
+    Ok(x)
+}
+
+struct RowsInPlace<F> {
+    name: &'static str,
+    width: usize,
+    function: F,
+}
+
+impl<F: Fn(usize, &mut [f32]) + Send + Sync> InplaceOp1 for RowsInPlace<F> {
+    fn name(&self) -> &'static str {
+        self.name
+    }
+
+    fn cpu_fwd(&self, storage: &mut CpuStorage, layout: &Layout) -> Result<()> {
+        let (CpuStorage::F32(values), Some((start, end))) = (storage, layout.contiguous_offsets())
+        else {
+            bail!("{} needs a contiguous f32 tensor", self.name)
+        };
+        let values = &mut values[start..end];
+        if values.len() < WORTH_SHARING {
+            let rows = values.chunks_mut(self.width).enumerate();
+            rows.for_each(|(index, row)| (self.function)(index, row));
+        } else {
+            let rows = values.par_chunks_mut(self.width).enumerate();
+            rows.with_min_len(rows_at_once(self.width))
+                .for_each(|(index, row)| (self.function)(index, row));
+        }
+        Ok(())
+    }
+}
+
+/// How many rows are worth handing to another core.
+fn rows_at_once(width: usize) -> usize {
+    (WORTH_SHARING / 4).div_ceil(width)
+}
+
 struct Rows<F> {
     name: &'static str,
     width: usize,
@@ -78,9 +129,8 @@ impl<F: Fn(usize, &[f32], &mut [f32]) + Send + Sync> CustomOp1 for Rows<F> {
                 .par_chunks(self.width)
                 .zip(result.par_chunks_mut(self.out_width))
                 .enumerate();
-            let at_once = (WORTH_SHARING / 4).div_ceil(self.width);
             pairs
-                .with_min_len(at_once)
+                .with_min_len(rows_at_once(self.width))
                 .for_each(|(index, (row, out))| (self.function)(index, row, out));
         }
         let mut dims = layout.dims().to_vec();

@@ -1,7 +1,7 @@
 //! Softmax and its relatives over the last dimension.
 
 use super::exp::exp;
-use super::rows::{is_plain, map_rows, reduce_rows};
+use super::rows::{is_plain, map_rows, reduce_rows, update_rows};
 use candle_core::{D, Result, Tensor};
 
 /// Probabilities along the last dimension, of the same shape. Differentiable.
@@ -17,51 +17,54 @@ pub fn softmax(x: &Tensor) -> Result<Tensor> {
     if !is_plain(x) {
         return candle_nn::ops::softmax_last_dim(&x.contiguous()?);
     }
-    map_rows(x, "softmax", |_, row, out| softmax_row(row, 1., out))
-}
-
-/// `softmax(scores * scale)` where query `i` sees keys 0 to `i` only: `[.., query, key]`, of which
-/// nothing behind the diagonal is read.
-///
-/// Only for tensors that [`is_plain`].
-pub(crate) fn causal_softmax(scores: &Tensor, scale: f32) -> Result<Tensor> {
-    let queries = scores.dim(D::Minus2)?;
-    map_rows(scores, "causal_softmax", move |index, row, out| {
-        let seen = (index % queries + 1).min(row.len());
-        softmax_row(&row[..seen], scale, &mut out[..seen]);
+    map_rows(x, "softmax", |_, row, out| {
+        out.copy_from_slice(row);
+        softmax_row(out, 1.);
     })
 }
 
-/// `scores * scale`, and -inf behind the diagonal: `[.., query, key]`.
+/// `softmax(scores * scale)` where query `i` sees keys 0 to `i` only: `[.., query, key]`, of which
+/// nothing behind the diagonal is read. Overwrites the scores.
 ///
-/// Only for tensors that [`is_plain`].
-pub(crate) fn causal_scores(scores: &Tensor, scale: f32) -> Result<Tensor> {
+/// Only for tensors that [`is_plain`] and that nobody else holds.
+pub(crate) fn causal_softmax(scores: Tensor, scale: f32) -> Result<Tensor> {
     let queries = scores.dim(D::Minus2)?;
-    map_rows(scores, "causal_scores", move |index, row, out| {
+    update_rows(scores, "causal_softmax", move |index, row| {
         let seen = (index % queries + 1).min(row.len());
-        let (visible, hidden) = out.split_at_mut(seen);
-        visible
-            .iter_mut()
-            .zip(row)
-            .for_each(|(out, score)| *out = score * scale);
+        let (visible, hidden) = row.split_at_mut(seen);
+        softmax_row(visible, scale);
+        hidden.fill(0.);
+    })
+}
+
+/// `scores * scale`, and -inf behind the diagonal: `[.., query, key]`. Overwrites the scores.
+///
+/// Only for tensors that [`is_plain`] and that nobody else holds.
+pub(crate) fn causal_scores(scores: Tensor, scale: f32) -> Result<Tensor> {
+    let queries = scores.dim(D::Minus2)?;
+    update_rows(scores, "causal_scores", move |index, row| {
+        let seen = (index % queries + 1).min(row.len());
+        let (visible, hidden) = row.split_at_mut(seen);
+        visible.iter_mut().for_each(|score| *score *= scale);
         hidden.fill(f32::NEG_INFINITY);
     })
 }
 
 /// `softmax(row * scale)`, for `scale > 0`.
-fn softmax_row(row: &[f32], scale: f32, out: &mut [f32]) {
+fn softmax_row(row: &mut [f32], scale: f32) {
     let max = max_of(row);
-    for (out, x) in out.iter_mut().zip(row) {
-        *out = exp((*x - max) * scale);
+    for x in row.iter_mut() {
+        *x = exp((*x - max) * scale);
     }
     let mut lanes = [0f32; 8];
-    let mut chunks = out.chunks_exact(8);
+    let mut chunks = row.chunks_exact(8);
     for chunk in &mut chunks {
-        lanes.iter_mut().zip(chunk).for_each(|(lane, x)| *lane += x);
+        let pairs = lanes.iter_mut().zip(chunk);
+        pairs.for_each(|(lane, x)| *lane += x);
     }
     let sum = lanes.iter().sum::<f32>() + chunks.remainder().iter().sum::<f32>();
     let inverse = 1. / sum;
-    out.iter_mut().for_each(|out| *out *= inverse);
+    row.iter_mut().for_each(|x| *x *= inverse);
 }
 
 /// `log(sum(exp(x)))` along the last dimension, which becomes 1. Differentiable.
@@ -145,7 +148,8 @@ mod tests {
     #[test]
     fn the_causal_kernels_are_scale_mask_and_softmax() {
         let scores = scattered(&[2, 3, 37, 37]);
-        let masked = causal_scores(&scores, 0.125).unwrap();
+        let copy = || scores.copy().unwrap();
+        let masked = causal_scores(copy(), 0.125).unwrap();
         let rows = masked.flatten_to(2).unwrap().to_vec2::<f32>().unwrap();
         let plain = (&scores * 0.125).unwrap().flatten_to(2).unwrap();
         let plain = plain.to_vec2::<f32>().unwrap();
@@ -155,7 +159,7 @@ mod tests {
             assert!(row[seen..].iter().all(|score| *score == f32::NEG_INFINITY));
         }
         let two_steps = softmax(&masked).unwrap();
-        let fused = causal_softmax(&scores, 0.125).unwrap();
+        let fused = causal_softmax(copy(), 0.125).unwrap();
         assert!(largest_difference(&two_steps, &fused) < 1e-6);
     }
 

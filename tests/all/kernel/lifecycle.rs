@@ -21,7 +21,11 @@ fn processes_using(folder: &std::path::Path) -> usize {
 fn wait_for_no_process(folder: &std::path::Path) {
     let deadline = Instant::now() + Duration::from_secs(10);
     while processes_using(folder) > 0 {
-        assert!(Instant::now() < deadline, "{} processes are left", processes_using(folder));
+        assert!(
+            Instant::now() < deadline,
+            "{} processes are left",
+            processes_using(folder)
+        );
         std::thread::sleep(Duration::from_millis(50));
     }
 }
@@ -29,9 +33,15 @@ fn wait_for_no_process(folder: &std::path::Path) {
 #[test]
 fn shutdown_leaves_no_process_and_no_folder_also_in_the_middle_of_a_cell() {
     let mut front_end = FrontEnd::start();
-    let cell = front_end.submit("println!(\"in\"); loop { std::hint::spin_loop() }", json!({}));
+    let cell = front_end.submit(
+        "println!(\"in\"); loop { std::hint::spin_loop() }",
+        json!({}),
+    );
     front_end.wait_for(&cell, "stream");
-    assert!(processes_using(&front_end.temporary()) >= 2, "a kernel and its child");
+    assert!(
+        processes_using(&front_end.temporary()) >= 2,
+        "a kernel and its child"
+    );
     front_end.shut_down();
     wait_for_no_process(&front_end.temporary());
 }
@@ -39,7 +49,10 @@ fn shutdown_leaves_no_process_and_no_folder_also_in_the_middle_of_a_cell() {
 #[test]
 fn a_killed_kernel_leaves_no_process_and_no_folder() {
     let mut front_end = FrontEnd::start();
-    let cell = front_end.submit("println!(\"in\"); loop { std::hint::spin_loop() }", json!({}));
+    let cell = front_end.submit(
+        "println!(\"in\"); loop { std::hint::spin_loop() }",
+        json!({}),
+    );
     front_end.wait_for(&cell, "stream");
     front_end.process.kill().expect("a running kernel");
     front_end.wait_for_end();
@@ -48,7 +61,10 @@ fn a_killed_kernel_leaves_no_process_and_no_folder() {
 
 #[test]
 fn a_kernel_leaves_when_the_front_end_that_started_it_dies() {
-    let mut parent = Command::new("sleep").arg("1000").spawn().expect("sleep starts");
+    let mut parent = Command::new("sleep")
+        .arg("1000")
+        .spawn()
+        .expect("sleep starts");
     let pid = parent.id().to_string();
     let mut front_end = FrontEnd::start_with(|command| {
         command.env("JPY_PARENT_PID", &pid);
@@ -78,20 +94,32 @@ fn fails_with(output: &Output, says: &[&str]) {
 
 #[test]
 fn what_keeps_a_kernel_from_starting_is_one_sentence_with_the_next_step() {
-    fails_with(&kernel(&["run", "/nowhere/connection.json"], |_| {}), &["cannot be read", "jupyter console"]);
+    fails_with(
+        &kernel(&["run", "/nowhere/connection.json"], |_| {}),
+        &["cannot be read", "jupyter console"],
+    );
 
     let folder = tempfile::tempdir().expect("a temporary folder");
     let file = folder.path().join("connection.json");
     std::fs::write(&file, "{}").expect("a writable folder");
     let path = file.to_string_lossy().into_owned();
-    fails_with(&kernel(&["run", &path], |_| {}), &["is not what Jupyter writes"]);
+    fails_with(
+        &kernel(&["run", &path], |_| {}),
+        &["is not what Jupyter writes"],
+    );
 
     let running = FrontEnd::start();
     let taken = running.connection_file().to_string_lossy().into_owned();
-    fails_with(&kernel(&["run", &taken], |_| {}), &["cannot listen", "Another kernel"]);
+    fails_with(
+        &kernel(&["run", &taken], |_| {}),
+        &["cannot listen", "Another kernel"],
+    );
 
     let no_rust = |command: &mut Command| {
-        command.env("PATH", "/nowhere").env("HOME", "/nowhere").env_remove("CARGO_HOME");
+        command
+            .env("PATH", "/nowhere")
+            .env("HOME", "/nowhere")
+            .env_remove("CARGO_HOME");
     };
     fails_with(&kernel(&["run", &taken], no_rust), &["rustup.rs"]);
 
@@ -103,5 +131,8 @@ fn what_keeps_a_kernel_from_starting_is_one_sentence_with_the_next_step() {
     let no_prelude = |command: &mut Command| {
         command.env("FERROLENS_PRELUDE_DIR", "/nowhere");
     };
-    fails_with(&kernel(&["run", &taken], no_prelude), &["/nowhere", "install.sh"]);
+    fails_with(
+        &kernel(&["run", &taken], no_prelude),
+        &["/nowhere", "install.sh"],
+    );
 }

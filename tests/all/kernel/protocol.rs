@@ -16,7 +16,11 @@ fn the_kernel_answers_before_its_interpreter_is_ready() {
     let cell = front_end.submit("1 + 1", json!({}));
     let asked = Instant::now();
     let reply = front_end.command("kernel_info_request", json!({}));
-    assert!(asked.elapsed() < Duration::from_secs(1), "after {:?}", asked.elapsed());
+    assert!(
+        asked.elapsed() < Duration::from_secs(1),
+        "after {:?}",
+        asked.elapsed()
+    );
     assert_eq!(reply["implementation"], "ferrolens");
     let reply = front_end.collect(&cell).ok();
     assert_eq!(reply.content["execution_count"], 1);
@@ -28,24 +32,46 @@ fn cells_are_counted_as_the_protocol_says() {
     let mut front_end = FrontEnd::start();
     let first = front_end.execute("let x = 20;").ok();
     assert_eq!(first.content["execution_count"], 1);
-    assert!(first.outputs.messages.is_empty(), "a unit cell shows nothing");
+    assert!(
+        first.outputs.messages.is_empty(),
+        "a unit cell shows nothing"
+    );
     assert_eq!(first.content["payload"], json!([]));
     assert_eq!(first.content["user_expressions"], json!({}));
 
-    let silent = front_end.execute_with("println!(\"quiet\"); x", json!({"silent": true})).ok();
+    let silent = front_end
+        .execute_with("println!(\"quiet\"); x", json!({"silent": true}))
+        .ok();
     assert!(silent.outputs.messages.is_empty(), "{:#?}", silent.outputs);
-    let unstored = front_end.execute_with("x + 1", json!({"store_history": false})).ok();
+    let unstored = front_end
+        .execute_with("x + 1", json!({"store_history": false}))
+        .ok();
     assert_eq!(unstored.outputs.result(), "21");
     let second = front_end.execute("x + 2").ok();
     assert_eq!(second.content["execution_count"], 2);
-    assert_eq!(second.outputs.of("execute_result").next().expect("a result")["execution_count"], 2);
+    assert_eq!(
+        second
+            .outputs
+            .of("execute_result")
+            .next()
+            .expect("a result")["execution_count"],
+        2
+    );
 
-    let asked = front_end.execute_with("x", json!({"user_expressions": {"a": "x"}})).ok();
+    let asked = front_end
+        .execute_with("x", json!({"user_expressions": {"a": "x"}}))
+        .ok();
     assert_eq!(asked.content["user_expressions"]["a"]["status"], "error");
 
-    let history = front_end.ask("history_request", json!({"hist_access_type": "tail", "n": 2, "output": false, "raw": true}));
+    let history = front_end.ask(
+        "history_request",
+        json!({"hist_access_type": "tail", "n": 2, "output": false, "raw": true}),
+    );
     assert_eq!(history["history"], json!([[0, 2, "x + 2"], [0, 3, "x"]]));
-    let search = front_end.ask("history_request", json!({"hist_access_type": "search", "pattern": "let*"}));
+    let search = front_end.ask(
+        "history_request",
+        json!({"hist_access_type": "search", "pattern": "let*"}),
+    );
     assert_eq!(search["history"], json!([[0, 1, "let x = 20;"]]));
 }
 
@@ -72,17 +98,34 @@ fn a_failing_cell_aborts_the_queue_behind_it_unless_told_otherwise() {
 #[test]
 fn other_requests_are_answered() {
     let mut front_end = FrontEnd::start();
-    assert_eq!(front_end.ask("comm_info_request", json!({})), json!({"status": "ok", "comms": {}}));
+    assert_eq!(
+        front_end.ask("comm_info_request", json!({})),
+        json!({"status": "ok", "comms": {}})
+    );
     let open = front_end.ask("is_complete_request", json!({"code": "fn f() {"}));
     assert_eq!(open, json!({"status": "incomplete", "indent": "    "}));
-    assert_eq!(front_end.ask("is_complete_request", json!({"code": "1"}))["status"], "complete");
+    assert_eq!(
+        front_end.ask("is_complete_request", json!({"code": "1"}))["status"],
+        "complete"
+    );
     let unknown = front_end.ask("debug_request", json!({}));
     assert_eq!(unknown["status"], "error");
     front_end.execute("let naïve = String::from(\"é\");").ok();
     let code = "/* é */ naïve.to_upper";
-    let completions = front_end.ask("complete_request", json!({"code": code, "cursor_pos": code.chars().count()}));
-    let matches: Vec<&str> = completions["matches"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
-    assert!(matches.iter().any(|m| m.starts_with("to_uppercase")), "{completions:#}");
+    let completions = front_end.ask(
+        "complete_request",
+        json!({"code": code, "cursor_pos": code.chars().count()}),
+    );
+    let matches: Vec<&str> = completions["matches"]
+        .as_array()
+        .into_iter()
+        .flatten()
+        .filter_map(Value::as_str)
+        .collect();
+    assert!(
+        matches.iter().any(|m| m.starts_with("to_uppercase")),
+        "{completions:#}"
+    );
     assert_eq!(completions["cursor_start"], 14);
     assert_eq!(completions["cursor_end"], 22);
 }
@@ -91,14 +134,25 @@ fn other_requests_are_answered() {
 fn what_is_no_message_stops_nothing() {
     let mut front_end = FrontEnd::start();
     let message = Message::caused_by(&json!({}), "test", "kernel_info_request", &json!({}));
-    let wrong = message.to_frames(&Signer::new("another key")).expect("JSON serialises");
+    let wrong = message
+        .to_frames(&Signer::new("another key"))
+        .expect("JSON serialises");
     front_end.send_raw(wrong);
-    for frames in [vec![b"".to_vec()], vec![b"<IDS|MSG>".to_vec(), b"x".to_vec()], vec![b"a".to_vec(); 12]] {
+    for frames in [
+        vec![b"".to_vec()],
+        vec![b"<IDS|MSG>".to_vec(), b"x".to_vec()],
+        vec![b"a".to_vec(); 12],
+    ] {
         let frames: Vec<_> = frames.into_iter().map(Into::into).collect();
         front_end.send_raw(ZmqMessage::try_from(frames).expect("frames"));
     }
     // Binary buffers are not signed, and belong to no loop's end.
-    let mut comm = Message::caused_by(&json!({}), "test", "comm_msg", &json!({"comm_id": "gone", "data": {}}));
+    let mut comm = Message::caused_by(
+        &json!({}),
+        "test",
+        "comm_msg",
+        &json!({"comm_id": "gone", "data": {}}),
+    );
     comm.buffers = vec![vec![0xff; 100]];
     let id = comm.id().to_owned();
     let frames = comm.to_frames(front_end.signer()).expect("JSON serialises");
@@ -122,7 +176,10 @@ fn the_heartbeat_echoes() {
     let runtime = tokio::runtime::Runtime::new().expect("threads");
     runtime.block_on(async {
         let mut heart = ReqSocket::new();
-        heart.connect(&format!("tcp://127.0.0.1:{}", connection["hb_port"])).await.expect("a listener");
+        heart
+            .connect(&format!("tcp://127.0.0.1:{}", connection["hb_port"]))
+            .await
+            .expect("a listener");
         heart.send("thump".into()).await.expect("it takes a beat");
         let echo = heart.recv().await.expect("an echo");
         assert_eq!(echo.get(0).map(AsRef::as_ref), Some(b"thump".as_slice()));

@@ -24,10 +24,7 @@ use serde_json::{Value, json};
 /// # Errors
 /// There is no series, a series cannot be read, or labels, positions or error bars are not as many
 /// as the values.
-pub fn line<N: AsRef<str>, V: Numbers>(
-    series: &[(N, V)],
-    options: PlotOptions,
-) -> Result<Plot> {
+pub fn line<N: AsRef<str>, V: Numbers>(series: &[(N, V)], options: PlotOptions) -> Result<Plot> {
     let series = Series::read(series, &options)?;
     let x = options
         .x_values
@@ -51,10 +48,7 @@ pub fn line<N: AsRef<str>, V: Numbers>(
 /// # Errors
 /// There is no series, a series cannot be read, or labels or error bars are not as many as the
 /// values.
-pub fn bar<N: AsRef<str>, V: Numbers>(
-    series: &[(N, V)],
-    options: PlotOptions,
-) -> Result<Plot> {
+pub fn bar<N: AsRef<str>, V: Numbers>(series: &[(N, V)], options: PlotOptions) -> Result<Plot> {
     let series = Series::read(series, &options)?;
     let x = options
         .x_values

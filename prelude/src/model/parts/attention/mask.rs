@@ -29,15 +29,15 @@ impl AttentionMask {
     }
 
     /// The pattern of products `Q K^T`, `[batch, head, query, key]`: divided by `scale`, masked,
-    /// through softmax, with the two hook points on the way.
+    /// through softmax, with the two hook points on the way. On the CPU it overwrites the products.
     pub(crate) fn pattern(
         &self,
-        products: &Tensor,
+        products: Tensor,
         scale: f64,
         layer: usize,
         pass: &mut Pass,
     ) -> Step<Tensor> {
-        let is_plain = self.first.is_none() && math::is_plain(products);
+        let is_plain = self.first.is_none() && math::is_plain(&products);
         let inverse = (1. / scale) as f32;
         if is_plain && !pass.wants(Site::AttnScores, layer) {
             let pattern = math::causal_softmax(products, inverse)?;
@@ -45,7 +45,10 @@ impl AttentionMask {
         }
         let scores = match is_plain {
             true => math::causal_scores(products, inverse)?,
-            false => (products / scale)?.broadcast_add(self.bias(products)?)?,
+            false => {
+                let scaled = (products / scale)?;
+                scaled.broadcast_add(self.bias(&scaled)?)?
+            }
         };
         let scores = pass.at(Site::AttnScores, layer, scores)?;
         let pattern = self.clear_empty_rows(math::softmax(&scores)?)?;
