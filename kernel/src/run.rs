@@ -35,18 +35,18 @@ pub fn run(connection_file: &Path) -> Result<(), String> {
         .enable_all()
         .build()
         .map_err(|error| format!("The kernel's threads could not be started: {error}."))?;
-    let thread = runtime.block_on(serve(connection, prebuilt, folder.clone()))?;
-    // The engine ends its child when it goes.
-    let _ = thread.join();
-    drop(folder);
-    Ok(())
+    let interrupt = runtime.block_on(serve(connection, prebuilt, folder.clone()))?;
+    // The interpreter may still be starting: nobody waits for it. The child ends with its pipe.
+    interrupt.end_all();
+    folder.remove();
+    std::process::exit(0)
 }
 
 async fn serve(
     connection: Connection,
     prebuilt: Prebuilt,
     folder: Arc<SessionFolder>,
-) -> Result<std::thread::JoinHandle<()>, String> {
+) -> Result<Interrupt, String> {
     let id = uuid::Uuid::new_v4().to_string();
     let (sockets, requests) = Sockets::bind(&connection, &id).await?;
     let sockets = Arc::new(sockets);
@@ -58,11 +58,13 @@ async fn serve(
     let bridge = Bridge::open(&folder.socket(), sink)
         .map_err(|error| format!("The socket for cells could not be opened: {error}."))?;
     let interrupt = Interrupt::new(bridge.clone());
-    let (session, thread) = {
+    let session = {
         let (bridge, interrupt) = (bridge.clone(), interrupt.clone());
         Session::start(move || Engine::start(folder, &prebuilt, bridge, interrupt))
             .map_err(|error| format!("The interpreter's thread could not be started: {error}."))?
+            .0
     };
+    let leaving = interrupt.clone();
     Server::new(Parts {
         sockets,
         session,
@@ -73,5 +75,5 @@ async fn serve(
     })
     .run(requests, inputs)
     .await;
-    Ok(thread)
+    Ok(leaving)
 }

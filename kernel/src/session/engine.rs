@@ -99,7 +99,8 @@ impl Engine {
     }
 
     fn crash(&self, status: &str, lost: &[String]) -> CellError {
-        let status = status.rsplit("status: ").next().unwrap_or(status).trim();
+        let status =
+            status.rsplit("Subprocess terminated with status: ").next().unwrap_or(status).trim();
         let what = if self.interrupt.was_asked() {
             "The cell did not stop at the interrupt, so its process was ended.".to_owned()
         } else if self.bridge.overflowed() {

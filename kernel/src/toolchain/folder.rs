@@ -61,6 +61,16 @@ impl SessionFolder {
         &self.root
     }
 
+    /// Removes the folder; a tool that is just ending may still be writing into it.
+    pub fn remove(&self) {
+        for _ in 0..20 {
+            if std::fs::remove_dir_all(&self.root).is_ok() || !self.root.exists() {
+                return;
+            }
+            std::thread::sleep(std::time::Duration::from_millis(10));
+        }
+    }
+
     /// The crate in which the engine compiles cells.
     pub fn cells(&self) -> PathBuf {
         self.root.join("cells")
@@ -116,7 +126,7 @@ impl SessionFolder {
 
 impl Drop for SessionFolder {
     fn drop(&mut self) {
-        let _ = std::fs::remove_dir_all(&self.root);
+        self.remove();
     }
 }
 

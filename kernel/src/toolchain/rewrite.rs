@@ -7,37 +7,41 @@
 
 use std::path::Path;
 
-/// What the engine generates, and what takes its place.
-const REPLACEMENTS: &[(&str, &str)] = &[
-    (
-        "fn from(error: T) -> Self {",
-        "#[track_caller] fn from(error: T) -> Self {",
-    ),
-    (
-        r#"println!("EVCXR_PANIC_NOTIFICATION");"#,
-        "::ferrolens::emit::cell_panicked();",
-    ),
-    (
-        r#"eprintln!("{}", error);"#,
-        "::ferrolens::emit::cell_failed(&error);",
-    ),
-    (
-        r#"eprintln!("{:?}", error);"#,
-        "::ferrolens::emit::cell_failed_debug(&error);",
-    ),
-    (
-        r#"eprintln!("{:#?}", error);"#,
-        "::ferrolens::emit::cell_failed_debug(&error);",
-    ),
-    (
-        r#"println!("{}", evcxr_internal_runtime::USER_ERROR_OCCURRED);"#,
-        "",
-    ),
-    (
-        r#"println!("{VARIABLE_CHANGED_TYPE}{name}");"#,
-        r#"::ferrolens::emit::control(&format!("{VARIABLE_CHANGED_TYPE}{name}"));"#,
-    ),
+/// Lines of the engine, each with what takes its place. A cell's own text may hold the same lines, so
+/// each list is looked for only below the line that opens the engine's own block.
+struct Block {
+    opens: fn(&str) -> bool,
+    lines: usize,
+    replacements: &'static [(&'static str, &'static str)],
+}
+
+const BLOCKS: &[Block] = &[
+    // How an `Err` leaves a cell through `?`.
+    Block {
+        opens: |line| line.starts_with("impl<T: ") && line.ends_with("> From<T> for EvcxrUserCodeError {"),
+        lines: 6,
+        replacements: &[
+            ("fn from(error: T) -> Self {", "#[track_caller] fn from(error: T) -> Self {"),
+            (r#"eprintln!("{}", error);"#, "::ferrolens::emit::cell_failed(&error);"),
+            (r#"eprintln!("{:?}", error);"#, "::ferrolens::emit::cell_failed_debug(&error);"),
+            (r#"eprintln!("{:#?}", error);"#, "::ferrolens::emit::cell_failed_debug(&error);"),
+            (r#"println!("{}", evcxr_internal_runtime::USER_ERROR_OCCURRED);"#, ""),
+        ],
+    },
+    // How a variable whose type was defined again is found.
+    Block {
+        opens: |line| line == "mod evcxr_internal_runtime {",
+        lines: 60,
+        replacements: &[(
+            r#"println!("{VARIABLE_CHANGED_TYPE}{name}");"#,
+            r#"::ferrolens::emit::control(&format!("{VARIABLE_CHANGED_TYPE}{name}"));"#,
+        )],
+    },
 ];
+
+/// How a panic of the cell is reported; the last such line is the engine's.
+const PANIC: (&str, &str) =
+    (r#"println!("EVCXR_PANIC_NOTIFICATION");"#, "::ferrolens::emit::cell_panicked();");
 
 /// `(EXPR).evcxr_display();` becomes `(EXPR).ferrolens_last().evcxr_display();`, whose method is
 /// found on the prelude's rich types first, then on the value's own type, then on anything with
@@ -72,14 +76,18 @@ pub(super) fn file(path: &Path) -> Result<(), String> {
 /// The generated source with the engine's reports replaced by the prelude's.
 pub(super) fn source(text: &str, fallback: Fallback) -> String {
     let mut lines: Vec<String> = text.split('\n').map(str::to_owned).collect();
-    for line in &mut lines {
-        let trimmed = line.trim();
-        for (from, to) in REPLACEMENTS {
-            if trimmed == *from {
+    for block in BLOCKS {
+        let Some(opening) = lines.iter().position(|line| (block.opens)(line.trim())) else {
+            continue;
+        };
+        for line in lines.iter_mut().skip(opening).take(block.lines) {
+            if let Some((_, to)) = block.replacements.iter().find(|(from, _)| line.trim() == *from) {
                 *line = (*to).to_owned();
-                break;
             }
         }
+    }
+    if let Some(line) = lines.iter_mut().rfind(|line| line.trim() == PANIC.0) {
+        *line = PANIC.1.to_owned();
     }
     if let Some(line) = lines.iter_mut().rfind(|line| line.trim() == DISPLAY.0) {
         *line = DISPLAY.1.to_owned();
@@ -112,6 +120,23 @@ mod tests {
             source(generated, Fallback::Rich),
             "use ferrolens::prelude::*;\nfn f() {\n(\n1 + 1\n).ferrolens_last().evcxr_display();\n\
              ::ferrolens::emit::cell_panicked();\n}\n"
+        );
+    }
+
+    #[test]
+    fn a_cells_own_lines_stay_as_they_are() {
+        let generated = "use ferrolens::prelude::*;\nfn own() {\neprintln!(\"{}\", error);\n\
+                         println!(\"EVCXR_PANIC_NOTIFICATION\");\n}\n\
+                         impl<T: std::fmt::Display> From<T> for EvcxrUserCodeError {\n\
+                         fn from(error: T) -> Self {\neprintln!(\"{}\", error);\n}\n}\n\
+                         println!(\"EVCXR_PANIC_NOTIFICATION\");\n";
+        assert_eq!(
+            source(generated, Fallback::Plain),
+            "use ferrolens::prelude::*;\nfn own() {\neprintln!(\"{}\", error);\n\
+             println!(\"EVCXR_PANIC_NOTIFICATION\");\n}\n\
+             impl<T: std::fmt::Display> From<T> for EvcxrUserCodeError {\n\
+             #[track_caller] fn from(error: T) -> Self {\n::ferrolens::emit::cell_failed(&error);\n}\n}\n\
+             ::ferrolens::emit::cell_panicked();\n"
         );
     }
 

@@ -196,7 +196,7 @@ fn a_cell_can_ask_for_a_line() {
     let question = front_end.answer_input("Ada é");
     assert_eq!(question, json!({"prompt": "Name? ", "password": false}));
     front_end.collect(&cell).ok();
-    assert_eq!(front_end.execute("name").ok().outputs.result(), "Ada é");
+    assert_eq!(front_end.execute("name").ok().outputs.result(), "\"Ada é\"");
     // With nobody to ask, the cell fails at once instead of waiting.
     let reply = front_end.execute("input(\"Name? \")?").failed();
     assert!(reply.traceback().contains("input"), "{}", reply.traceback());

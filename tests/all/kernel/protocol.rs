@@ -143,8 +143,11 @@ fn what_is_no_message_stops_nothing() {
         vec![b"<IDS|MSG>".to_vec(), b"x".to_vec()],
         vec![b"a".to_vec(); 12],
     ] {
-        let frames: Vec<_> = frames.into_iter().map(Into::into).collect();
-        front_end.send_raw(ZmqMessage::try_from(frames).expect("frames"));
+        let mut message = ZmqMessage::from(frames[0].clone());
+        for frame in &frames[1..] {
+            message.push_back(frame.clone().into());
+        }
+        front_end.send_raw(message);
     }
     // Binary buffers are not signed, and belong to no loop's end.
     let mut comm = Message::caused_by(
