@@ -12,12 +12,16 @@ pub use interrupt::Interrupt;
 
 use ferrolens_frames::{Bundle, CellId};
 use std::sync::mpsc;
+use std::time::Duration;
 use tokio::sync::oneshot;
 
 /// Runs code and remembers what it defined.
 pub trait Interpreter {
     /// Runs a cell to its end. Output goes to the bridge while it runs.
     fn execute(&mut self, cell: CellId, title: &str, code: &str) -> Outcome;
+
+    /// Prepares for what the user is likely to do next; called when nobody waits.
+    fn warm_up(&mut self) {}
 
     /// What could stand at `cursor`, a byte offset into `code`.
     fn complete(&mut self, code: &str, cursor: usize) -> Completions;
@@ -68,6 +72,9 @@ pub fn engine_hook() {
     evcxr::runtime_hook();
 }
 
+/// How long the first cell may keep its kernel waiting before that uses the time.
+const LEISURE: Duration = Duration::from_millis(300);
+
 enum Task {
     Execute {
         cell: CellId,
@@ -104,7 +111,13 @@ impl Session {
             .stack_size(64 << 20)
             .spawn(move || {
                 let mut interpreter = make();
-                while let Ok(task) = queue.recv() {
+                let mut first = queue.recv_timeout(LEISURE).ok();
+                if first.is_none()
+                    && let Ok(interpreter) = &mut interpreter
+                {
+                    interpreter.warm_up();
+                }
+                while let Some(task) = first.take().or_else(|| queue.recv().ok()) {
                     match (&mut interpreter, task) {
                         (
                             Ok(interpreter),

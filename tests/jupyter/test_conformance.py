@@ -3,9 +3,6 @@
 import jupyter_kernel_test
 from conftest import KERNEL
 
-# The first cell waits for the interpreter.
-jupyter_kernel_test.TIMEOUT = 60
-
 
 class FerrolensTests(jupyter_kernel_test.KernelTests):
     kernel_name = KERNEL
@@ -27,3 +24,9 @@ class FerrolensTests(jupyter_kernel_test.KernelTests):
     code_history_pattern = "6 ?*"
     supported_history_operations = ("tail", "range", "search")
     code_clear_output = "clear_output(false);"
+
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        # The first cell waits for the interpreter, longer than the suite waits for a cell.
+        cls.kc.execute_interactive("1", timeout=120, output_hook=lambda message: None)

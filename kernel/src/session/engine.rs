@@ -4,7 +4,7 @@ use super::interrupt::{Interrupt, Phase};
 use super::{CellError, Completion, Completions, Interpreter, Outcome, compile_error, panic_place};
 use crate::bridge::{Bridge, Failure};
 use crate::child;
-use crate::toolchain::folder::SessionFolder;
+use crate::toolchain::folder::{OUTER_TMPDIR_ENV, SessionFolder};
 use crate::toolchain::prebuilt::Prebuilt;
 use evcxr::{CommandContext, Error, EvalContext, EvalContextOutputs, EvalOutputs};
 use ferrolens_frames::{Bundle, CellId, SOCKET_ENV};
@@ -47,6 +47,9 @@ impl Engine {
             .env(child::FOLDER_ENV, folder.path())
             // Ctrl-C in a terminal is for the kernel, which turns it into an interrupt.
             .process_group(0);
+        if let Some(folder) = std::env::var_os(OUTER_TMPDIR_ENV) {
+            command.env("TMPDIR", folder);
+        }
         bridge.equip(&mut command);
         let (context, outputs) = EvalContext::with_subprocess_command(command)
             .map_err(|error| format!("The Rust engine could not start: {error}"))?;
@@ -62,7 +65,6 @@ impl Engine {
         engine.context.execute(OPENING).map_err(|error| {
             format!("The prelude cannot be used: {error}. Run install.sh again.")
         })?;
-        let _ = engine.context.completions(WARM_UP, WARM_UP.len());
         Ok(engine)
     }
 
@@ -99,8 +101,11 @@ impl Engine {
     }
 
     fn crash(&self, status: &str, lost: &[String]) -> CellError {
-        let status =
-            status.rsplit("Subprocess terminated with status: ").next().unwrap_or(status).trim();
+        let status = status
+            .rsplit("Subprocess terminated with status: ")
+            .next()
+            .unwrap_or(status)
+            .trim();
         let what = if self.interrupt.was_asked() {
             "The cell did not stop at the interrupt, so its process was ended.".to_owned()
         } else if self.bridge.overflowed() {
@@ -185,6 +190,10 @@ impl Interpreter for Engine {
                 }
             }
         }
+    }
+
+    fn warm_up(&mut self) {
+        let _ = self.context.completions(WARM_UP, WARM_UP.len());
     }
 
     fn complete(&mut self, code: &str, cursor: usize) -> Completions {

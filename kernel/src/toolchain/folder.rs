@@ -8,6 +8,9 @@ use std::io;
 use std::os::unix::fs::{DirBuilderExt, symlink};
 use std::path::{Path, PathBuf};
 
+/// The temporary folder that the user has, kept for the child.
+pub const OUTER_TMPDIR_ENV: &str = "FERROLENS_OUTER_TMPDIR";
+
 const PREFIX: &str = "ferrolens-session-";
 
 /// Removes the folder when dropped.
@@ -45,6 +48,7 @@ impl SessionFolder {
         builder.mode(0o700);
         builder.create(&self.root)?;
         std::fs::create_dir_all(self.cells())?;
+        std::fs::create_dir_all(self.scratch())?;
         let bin = self.tools().join("bin");
         std::fs::create_dir_all(&bin)?;
         let exe = std::env::current_exe()?;
@@ -81,6 +85,10 @@ impl SessionFolder {
         self.root.join("frames")
     }
 
+    fn scratch(&self) -> PathBuf {
+        self.root.join("scratch")
+    }
+
     fn tools(&self) -> PathBuf {
         self.root.join("tools")
     }
@@ -108,6 +116,9 @@ impl SessionFolder {
             // The analyzer prefers `$CARGO_HOME/bin/cargo` to the search path.
             ("CARGO_HOME", text(&self.tools())),
             ("EVCXR_TMPDIR", text(&self.cells())),
+            // The analyzer leaves folders behind. Cells get the user's own TMPDIR.
+            (OUTER_TMPDIR_ENV, text(&std::env::temp_dir())),
+            ("TMPDIR", text(&self.scratch())),
             // A user's evcxr settings are for evcxr.
             ("EVCXR_CONFIG_DIR", text(&self.tools())),
             ("RUSTUP_AUTO_INSTALL", "0".to_owned()),

@@ -18,14 +18,31 @@ struct Block {
 const BLOCKS: &[Block] = &[
     // How an `Err` leaves a cell through `?`.
     Block {
-        opens: |line| line.starts_with("impl<T: ") && line.ends_with("> From<T> for EvcxrUserCodeError {"),
+        opens: |line| {
+            line.starts_with("impl<T: ") && line.ends_with("> From<T> for EvcxrUserCodeError {")
+        },
         lines: 6,
         replacements: &[
-            ("fn from(error: T) -> Self {", "#[track_caller] fn from(error: T) -> Self {"),
-            (r#"eprintln!("{}", error);"#, "::ferrolens::emit::cell_failed(&error);"),
-            (r#"eprintln!("{:?}", error);"#, "::ferrolens::emit::cell_failed_debug(&error);"),
-            (r#"eprintln!("{:#?}", error);"#, "::ferrolens::emit::cell_failed_debug(&error);"),
-            (r#"println!("{}", evcxr_internal_runtime::USER_ERROR_OCCURRED);"#, ""),
+            (
+                "fn from(error: T) -> Self {",
+                "#[track_caller] fn from(error: T) -> Self {",
+            ),
+            (
+                r#"eprintln!("{}", error);"#,
+                "::ferrolens::emit::cell_failed(&error);",
+            ),
+            (
+                r#"eprintln!("{:?}", error);"#,
+                "::ferrolens::emit::cell_failed_debug(&error);",
+            ),
+            (
+                r#"eprintln!("{:#?}", error);"#,
+                "::ferrolens::emit::cell_failed_debug(&error);",
+            ),
+            (
+                r#"println!("{}", evcxr_internal_runtime::USER_ERROR_OCCURRED);"#,
+                "",
+            ),
         ],
     },
     // How a variable whose type was defined again is found.
@@ -40,8 +57,10 @@ const BLOCKS: &[Block] = &[
 ];
 
 /// How a panic of the cell is reported; the last such line is the engine's.
-const PANIC: (&str, &str) =
-    (r#"println!("EVCXR_PANIC_NOTIFICATION");"#, "::ferrolens::emit::cell_panicked();");
+const PANIC: (&str, &str) = (
+    r#"println!("EVCXR_PANIC_NOTIFICATION");"#,
+    "::ferrolens::emit::cell_panicked();",
+);
 
 /// `(EXPR).evcxr_display();` becomes `(EXPR).ferrolens_last().evcxr_display();`, whose method is
 /// found on the prelude's rich types first, then on the value's own type, then on anything with
@@ -81,7 +100,11 @@ pub(super) fn source(text: &str, fallback: Fallback) -> String {
             continue;
         };
         for line in lines.iter_mut().skip(opening).take(block.lines) {
-            if let Some((_, to)) = block.replacements.iter().find(|(from, _)| line.trim() == *from) {
+            if let Some((_, to)) = block
+                .replacements
+                .iter()
+                .find(|(from, _)| line.trim() == *from)
+            {
                 *line = (*to).to_owned();
             }
         }
