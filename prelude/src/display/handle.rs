@@ -75,6 +75,8 @@ mod tests {
     use ferrolens_frames::Frame;
 
     #[test]
+    // A cell may pass a reference or the value; here it is the reference.
+    #[allow(clippy::needless_borrows_for_generic_args)]
     fn a_handle_updates_what_it_showed() {
         let (handle, sent) = crate::emit::fake::with_host(|| {
             assert!(Host::find().is_some());

@@ -68,6 +68,8 @@ impl<T: Debug + ?Sized> EvcxrDisplay for T {
 }
 
 #[cfg(test)]
+// The text that the engine generates is tested as it is.
+#[allow(clippy::double_parens, clippy::needless_borrow)]
 mod tests {
     use super::*;
     use crate::display::Html;

@@ -69,7 +69,7 @@ impl FromStr for HookPoint {
 
 impl PartialEq<str> for HookPoint {
     fn eq(&self, name: &str) -> bool {
-        self.to_string() == name
+        self.name() == name
     }
 }
 

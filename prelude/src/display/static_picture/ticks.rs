@@ -83,7 +83,7 @@ fn plain(value: f64, step: f64, largest: f64) -> String {
     if value == 0.0 || value.abs() < step.abs() * 1e-6 {
         return "0".to_owned();
     }
-    if largest >= 1e15 || largest < 1e-5 {
+    if !(1e-5..1e15).contains(&largest) {
         return minus(trimmed(&format!("{value:.2e}")));
     }
     let (unit, suffix) = match largest {

@@ -20,7 +20,7 @@ pub(super) struct Source {
 enum Place {
     Embedded(&'static [(&'static str, &'static [u8])]),
     Folder(PathBuf),
-    Hub(Hub),
+    Hub(Box<Hub>),
 }
 
 /// One file, ready to be read.
@@ -49,9 +49,9 @@ impl Source {
                     repository,
                     tokenizer,
                 } => {
-                    let mut source = Self::new(name, Place::Hub(Hub::new(repository)?));
+                    let mut source = Self::new(name, Place::Hub(Box::new(Hub::new(repository)?)));
                     if let Some(tokenizer) = tokenizer {
-                        let place = Place::Hub(Hub::new(tokenizer)?);
+                        let place = Place::Hub(Box::new(Hub::new(tokenizer)?));
                         source.tokenizer = Some(Box::new(Self::new(tokenizer, place)));
                     }
                     source
@@ -64,7 +64,10 @@ impl Source {
             return Self::folder(&name.unwrap_or(name_or_path.into()), path);
         }
         if is_repository(name_or_path) && !path.exists() {
-            return Ok(Self::new(name_or_path, Place::Hub(Hub::new(name_or_path)?)));
+            return Ok(Self::new(
+                name_or_path,
+                Place::Hub(Box::new(Hub::new(name_or_path)?)),
+            ));
         }
         let names = MODELS.iter().flat_map(|model| model.names);
         let suggestion = suggestion(name_or_path, names);
