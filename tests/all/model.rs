@@ -28,12 +28,39 @@ fn unprocessed() -> HookedTransformer {
     gpt2().model(LoadOptions::no_processing())
 }
 
+/// Numbers drawn from a normal distribution, the same in every run.
+struct Noise(u64);
+
+impl Noise {
+    fn tensor(&mut self, shape: &[usize]) -> Tensor {
+        let count = shape.iter().product();
+        let values: Vec<f64> = (0..count).map(|_| self.normal()).collect();
+        Tensor::from_vec(values, shape, &Device::Cpu).unwrap()
+    }
+
+    /// Box and Muller's method.
+    fn normal(&mut self) -> f64 {
+        let (a, b) = (1. - self.uniform(), self.uniform());
+        (-2. * a.ln()).sqrt() * (std::f64::consts::TAU * b).cos()
+    }
+
+    /// The generator splitmix64.
+    fn uniform(&mut self) -> f64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut z = self.0;
+        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        ((z ^ (z >> 31)) >> 11) as f64 / (1u64 << 53) as f64
+    }
+}
+
 /// Small random weights in TransformerLens's names.
 fn random_weights(config: &Config, dtype: DType) -> HashMap<String, Tensor> {
-    let device = Device::Cpu;
+    let mut noise = Noise(1);
     let mut weights = HashMap::new();
     let mut set = |name: String, shape: &[usize], mean: f64, deviation: f64| {
-        let tensor = Tensor::randn(mean, deviation, shape, &device).unwrap();
+        let tensor = (noise.tensor(shape) * deviation).unwrap();
+        let tensor = (tensor + mean).unwrap();
         weights.insert(name, tensor.to_dtype(dtype).unwrap());
     };
     let (d_model, d_mlp) = (config.d_model, config.d_mlp);

@@ -14,7 +14,7 @@ pub fn gelu_new(x: &Tensor) -> Result<Tensor> {
     if !is_plain(x) {
         return x.gelu();
     }
-    map_rows(x, "gelu_new", |row, out| {
+    map_rows(x, "gelu_new", |_, row, out| {
         for (out, x) in out.iter_mut().zip(row) {
             *out = gelu_new_of(*x);
         }

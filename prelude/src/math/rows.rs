@@ -14,11 +14,11 @@ pub(crate) fn is_plain(x: &Tensor) -> bool {
     x.device().is_cpu() && x.dtype() == DType::F32 && !x.track_op() && x.elem_count() > 0
 }
 
-/// A new tensor of the same shape, `function(row, new row)` for rows of the last dimension.
+/// A new tensor of the same shape, `function(index, row, new row)` for rows of the last dimension.
 pub(crate) fn map_rows(
     x: &Tensor,
     name: &'static str,
-    function: impl Fn(&[f32], &mut [f32]) + Send + Sync,
+    function: impl Fn(usize, &[f32], &mut [f32]) + Send + Sync,
 ) -> Result<Tensor> {
     let width = x.dims().last().copied().unwrap_or(1);
     let kernel = Rows {
@@ -37,7 +37,7 @@ pub(crate) fn reduce_rows(
     function: impl Fn(&[f32]) -> f32 + Send + Sync,
 ) -> Result<Tensor> {
     let width = x.dims().last().copied().unwrap_or(1);
-    let function = |row: &[f32], out: &mut [f32]| out.fill(function(row));
+    let function = |_: usize, row: &[f32], out: &mut [f32]| out.fill(function(row));
     let kernel = Rows {
         name,
         width,
@@ -54,7 +54,7 @@ struct Rows<F> {
     function: F,
 }
 
-impl<F: Fn(&[f32], &mut [f32]) + Send + Sync> CustomOp1 for Rows<F> {
+impl<F: Fn(usize, &[f32], &mut [f32]) + Send + Sync> CustomOp1 for Rows<F> {
     fn name(&self) -> &'static str {
         self.name
     }
@@ -71,15 +71,17 @@ impl<F: Fn(&[f32], &mut [f32]) + Send + Sync> CustomOp1 for Rows<F> {
             let pairs = values
                 .chunks(self.width)
                 .zip(result.chunks_mut(self.out_width));
-            pairs.for_each(|(row, out)| (self.function)(row, out));
+            let numbered = pairs.enumerate();
+            numbered.for_each(|(index, (row, out))| (self.function)(index, row, out));
         } else {
             let pairs = values
                 .par_chunks(self.width)
-                .zip(result.par_chunks_mut(self.out_width));
+                .zip(result.par_chunks_mut(self.out_width))
+                .enumerate();
             let at_once = (WORTH_SHARING / 4).div_ceil(self.width);
             pairs
                 .with_min_len(at_once)
-                .for_each(|(row, out)| (self.function)(row, out));
+                .for_each(|(index, (row, out))| (self.function)(index, row, out));
         }
         let mut dims = layout.dims().to_vec();
         if let Some(last) = dims.last_mut() {

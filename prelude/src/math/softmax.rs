@@ -11,21 +11,57 @@ use candle_core::{D, Result, Tensor};
 /// # Errors
 /// The tensor has no dimensions, or is not of a floating-point type.
 pub fn softmax(x: &Tensor) -> Result<Tensor> {
-    if !is_plain(x) {
+    if x.track_op() || x.rank() == 0 {
         return candle_nn::ops::softmax(x, D::Minus1);
     }
-    map_rows(x, "softmax", |row, out| {
-        let max = max_of(row);
-        let mut sum = 0.;
-        for (out, x) in out.iter_mut().zip(row) {
-            *out = exp(*x - max);
-        }
-        for lane in out.chunks(8) {
-            sum += lane.iter().sum::<f32>();
-        }
-        let inverse = 1. / sum;
-        out.iter_mut().for_each(|out| *out *= inverse);
+    if !is_plain(x) {
+        return candle_nn::ops::softmax_last_dim(&x.contiguous()?);
+    }
+    map_rows(x, "softmax", |_, row, out| softmax_row(row, 1., out))
+}
+
+/// `softmax(scores * scale)` where query `i` sees keys 0 to `i` only: `[.., query, key]`, of which
+/// nothing behind the diagonal is read.
+///
+/// Only for tensors that [`is_plain`].
+pub(crate) fn causal_softmax(scores: &Tensor, scale: f32) -> Result<Tensor> {
+    let queries = scores.dim(D::Minus2)?;
+    map_rows(scores, "causal_softmax", move |index, row, out| {
+        let seen = (index % queries + 1).min(row.len());
+        softmax_row(&row[..seen], scale, &mut out[..seen]);
     })
+}
+
+/// `scores * scale`, and -inf behind the diagonal: `[.., query, key]`.
+///
+/// Only for tensors that [`is_plain`].
+pub(crate) fn causal_scores(scores: &Tensor, scale: f32) -> Result<Tensor> {
+    let queries = scores.dim(D::Minus2)?;
+    map_rows(scores, "causal_scores", move |index, row, out| {
+        let seen = (index % queries + 1).min(row.len());
+        let (visible, hidden) = out.split_at_mut(seen);
+        visible
+            .iter_mut()
+            .zip(row)
+            .for_each(|(out, score)| *out = score * scale);
+        hidden.fill(f32::NEG_INFINITY);
+    })
+}
+
+/// `softmax(row * scale)`, for `scale > 0`.
+fn softmax_row(row: &[f32], scale: f32, out: &mut [f32]) {
+    let max = max_of(row);
+    for (out, x) in out.iter_mut().zip(row) {
+        *out = exp((*x - max) * scale);
+    }
+    let mut lanes = [0f32; 8];
+    let mut chunks = out.chunks_exact(8);
+    for chunk in &mut chunks {
+        lanes.iter_mut().zip(chunk).for_each(|(lane, x)| *lane += x);
+    }
+    let sum = lanes.iter().sum::<f32>() + chunks.remainder().iter().sum::<f32>();
+    let inverse = 1. / sum;
+    out.iter_mut().for_each(|out| *out *= inverse);
 }
 
 /// `log(sum(exp(x)))` along the last dimension, which becomes 1. Differentiable.
@@ -76,21 +112,51 @@ fn max_of(row: &[f32]) -> f32 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use candle_core::Device;
+    use candle_core::{DType, Device};
 
-    fn largest_difference(a: &Tensor, b: &Tensor) -> f32 {
+    fn largest_difference(a: &Tensor, b: &Tensor) -> f64 {
+        let (a, b) = (
+            a.to_dtype(DType::F64).unwrap(),
+            b.to_dtype(DType::F64).unwrap(),
+        );
         let difference = (a - b).unwrap().abs().unwrap().max_all().unwrap();
         difference.to_scalar().unwrap()
     }
 
+    /// Values between -8 and 8 without a pattern.
+    fn scattered(shape: &[usize]) -> Tensor {
+        let count: usize = shape.iter().product();
+        let values: Vec<f32> = (0..count).map(|i| (i as f32 * 1.7).sin() * 8.).collect();
+        Tensor::from_vec(values, shape, &Device::Cpu).unwrap()
+    }
+
     #[test]
-    fn it_agrees_with_candle() {
-        let device = Device::Cpu;
-        let x = (Tensor::randn(0f32, 4., (3, 7, 5001), &device)).unwrap();
-        let reference = candle_nn::ops::softmax(&x, D::Minus1).unwrap();
+    fn it_agrees_with_candle_in_double_precision() {
+        let x = scattered(&[3, 7, 5001]);
+        let exact = x.to_dtype(DType::F64).unwrap();
+        let reference = candle_nn::ops::softmax(&exact, D::Minus1).unwrap();
         assert!(largest_difference(&softmax(&x).unwrap(), &reference) < 1e-6);
-        let reference = candle_nn::ops::log_softmax(&x, D::Minus1).unwrap();
+        assert!(largest_difference(&softmax(&exact).unwrap(), &reference) < 1e-14);
+        let reference = candle_nn::ops::log_softmax(&exact, D::Minus1).unwrap();
         assert!(largest_difference(&log_softmax(&x).unwrap(), &reference) < 1e-5);
+        assert!(largest_difference(&log_softmax(&exact).unwrap(), &reference) < 1e-12);
+    }
+
+    #[test]
+    fn the_causal_kernels_are_scale_mask_and_softmax() {
+        let scores = scattered(&[2, 3, 37, 37]);
+        let masked = causal_scores(&scores, 0.125).unwrap();
+        let rows = masked.flatten_to(2).unwrap().to_vec2::<f32>().unwrap();
+        let plain = (&scores * 0.125).unwrap().flatten_to(2).unwrap();
+        let plain = plain.to_vec2::<f32>().unwrap();
+        for (index, (row, plain)) in rows.iter().zip(&plain).enumerate() {
+            let seen = index % 37 + 1;
+            assert_eq!(row[..seen], plain[..seen]);
+            assert!(row[seen..].iter().all(|score| *score == f32::NEG_INFINITY));
+        }
+        let two_steps = softmax(&masked).unwrap();
+        let fused = causal_softmax(&scores, 0.125).unwrap();
+        assert!(largest_difference(&two_steps, &fused) < 1e-6);
     }
 
     #[test]

@@ -10,6 +10,8 @@ use std::ops::Index;
 
 /// The activations of one run, in the order in which the run computed them.
 ///
+/// The cache also holds the model, which costs no memory while another variable holds it.
+///
 /// Where the run had hooks, an activation is what the hooks left. Names are full ones
 /// (`blocks.0.attn.hook_pattern`) or TransformerLens's short ones (`pattern0`, `("pattern", -1)`).
 ///
@@ -157,7 +159,7 @@ impl ActivationCache {
         let suggestion = suggestion(&point.name(), kept);
         Err(Error::new(format!(
             "the cache does not hold `{point}`: the run kept {} other hook points.{suggestion} Widen \
-             the run's names filter to keep it.",
+             the run's names filter, or let the run go further.",
             self.len()
         )))
     }

@@ -153,7 +153,10 @@ fn matches_pattern(pattern: &str, name: &str) -> bool {
 
 impl fmt::Debug for NamesFilter {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_list().entries(self.parts.iter()).finish()
+        match self.parts.as_ref() {
+            [only] => write!(f, "{only:?}"),
+            parts => f.debug_list().entries(parts).finish(),
+        }
     }
 }
 
@@ -161,8 +164,8 @@ impl fmt::Debug for Part {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Part::All => f.write_str("everything"),
-            Part::Name(name) => write!(f, "{name}"),
-            Part::Where(_) => f.write_str("a closure"),
+            Part::Name(name) => write!(f, "`{name}`"),
+            Part::Where(_) => f.write_str("a closure's choice"),
         }
     }
 }

@@ -2,7 +2,8 @@
 
 use super::hooks::Hooks;
 use super::input::Input;
-use super::run::checkpoint;
+use super::run::{Run, checkpoint};
+use super::tokenizer::PaddingSide;
 use super::transformer::HookedTransformer;
 use crate::error::{Error, Result};
 use crate::math::Sampler;
@@ -13,7 +14,7 @@ impl HookedTransformer {
     /// Continues a prompt, or each prompt of a batch.
     ///
     /// Every step runs the model on the whole text so far (there is no key-value cache), so hooks
-    /// see all positions at every step.
+    /// see all positions at every step. Texts of different lengths are padded in front.
     ///
     /// ```
     /// use ferrolens::model::{Generate, HookedTransformer};
@@ -24,16 +25,13 @@ impl HookedTransformer {
     /// ```
     ///
     /// # Errors
-    /// The prompt does not fit the model, the prompt and the new tokens are longer than `n_ctx`,
-    /// the prompts of a batch have different lengths, or an option has no meaning.
+    /// The prompt does not fit the model, the prompt and the new tokens are longer than `n_ctx`, or
+    /// an option has no meaning.
     pub fn generate(&self, prompt: impl Into<Input>, options: &Generate) -> Result<Generation> {
         options.check()?;
-        let prompt = self.prepare(&prompt.into(), None)?;
-        if prompt.lengths.is_some() {
-            return Err(Error::new(
-                "the prompts of the batch have different lengths: generate from them one by one.",
-            ));
-        }
+        let input = prompt.into();
+        // Texts of different lengths are padded in front, so that all end at the same position.
+        let mut prompt = self.prepare(&input, input.is_text().then_some(PaddingSide::Left))?;
         let mut rows: Vec<Vec<u32>> = prompt.tokens.to_vec2()?;
         let prompt_length = prompt.tokens.dim(1)?;
         let n_ctx = self.config().n_ctx;
@@ -52,11 +50,10 @@ impl HookedTransformer {
         };
         let mut sampler = Sampler::new(options.temperature, options.top_k, options.seed);
         let mut ended = vec![false; rows.len()];
-        let mut tokens = prompt.tokens;
         for _ in 0..options.max_new_tokens {
             checkpoint()?;
-            let run = self.run(&tokens).hooks(&options.hooks);
-            let logits = run.logits_at(-1)?; // [batch, d_vocab]
+            let run = Run::on_prompt(self.clone(), prompt.clone());
+            let logits = run.hooks(&options.hooks).logits_at(-1)?; // [batch, d_vocab]
             let logits = logits.to_dtype(DType::F32)?.to_vec2::<f32>()?;
             let mut next = Vec::with_capacity(rows.len());
             for (row, logits) in logits.iter().enumerate() {
@@ -69,7 +66,7 @@ impl HookedTransformer {
                 next.push(token);
             }
             let next = Tensor::from_vec(next, (rows.len(), 1), self.device())?;
-            tokens = Tensor::cat(&[&tokens, &next], 1)?;
+            prompt.tokens = Tensor::cat(&[&prompt.tokens, &next], 1)?;
             if ended.iter().all(|ended| *ended) {
                 break;
             }
@@ -77,12 +74,17 @@ impl HookedTransformer {
         let texts = match self.tokenizer() {
             Ok(tokenizer) => rows
                 .iter()
-                .map(|row| tokenizer.decode(skip_bos(row, tokenizer.bos())))
+                .enumerate()
+                .map(|(index, row)| {
+                    let first = prompt.first.as_ref().map_or(0, |first| first[index]);
+                    let real = row.get(first..).unwrap_or_default();
+                    tokenizer.decode(skip_bos(real, tokenizer.bos()))
+                })
                 .collect::<Result<_>>()?,
             Err(_) => Vec::new(),
         };
         Ok(Generation {
-            tokens,
+            tokens: prompt.tokens,
             prompt_length,
             texts,
         })
@@ -180,7 +182,7 @@ pub struct Generation {
 }
 
 impl Generation {
-    /// The tokens of prompts and continuations, `[batch, pos]`.
+    /// The tokens of prompts and continuations, `[batch, pos]`; shorter prompts are padded in front.
     pub fn tokens(&self) -> Tensor {
         self.tokens.clone()
     }

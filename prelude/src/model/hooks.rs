@@ -82,22 +82,30 @@ impl Hooks {
         self.entries.is_empty()
     }
 
-    /// The functions of each hook point, in the order of the list.
+    /// The functions of each hook point, in the order of the list, each with its place there.
     ///
     /// # Errors
     /// A hook whose filter means no hook point of the model.
     pub(crate) fn resolve(
         &self,
         offered: &Offered,
-    ) -> Result<HashMap<HookPoint, Vec<HookFunction>>> {
-        let mut functions: HashMap<HookPoint, Vec<HookFunction>> = HashMap::new();
-        for entry in &self.entries {
+    ) -> Result<HashMap<HookPoint, Vec<(usize, HookFunction)>>> {
+        let mut functions: HashMap<HookPoint, Vec<(usize, HookFunction)>> = HashMap::new();
+        for (index, entry) in self.entries.iter().enumerate() {
             for point in entry.filter.resolve(offered)? {
                 let here = functions.entry(point).or_default();
-                here.push(entry.function.clone());
+                here.push((index, entry.function.clone()));
             }
         }
         Ok(functions)
+    }
+
+    /// What the filter of one entry was made of.
+    pub(crate) fn filter(&self, index: usize) -> String {
+        let entry = self.entries.get(index);
+        entry
+            .map(|entry| format!("{:?}", entry.filter))
+            .unwrap_or_default()
     }
 }
 

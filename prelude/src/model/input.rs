@@ -18,6 +18,13 @@ pub enum Input {
     Ids(Vec<Vec<u32>>),
 }
 
+impl Input {
+    /// Whether this is text, which the model's tokenizer will make into tokens.
+    pub(crate) fn is_text(&self) -> bool {
+        matches!(self, Self::Text(_) | Self::Texts(_))
+    }
+}
+
 macro_rules! input_from {
     ($($from:ty => |$value:ident| $input:expr),* $(,)?) => {$(
         impl From<$from> for Input {

@@ -11,11 +11,10 @@ use super::config::{Architecture, Config};
 use super::process::{Processing, process};
 use super::tokenizer::Tokenizer;
 use super::transformer::HookedTransformer;
-use super::weights::Weights;
+use super::weights::check_dtype;
 use crate::error::{Context, Error, Result};
 use candle_core::{DType, Device};
 use serde_json::Value;
-use std::collections::HashMap;
 use std::path::PathBuf;
 
 impl HookedTransformer {
@@ -173,12 +172,7 @@ impl LoadOptions {
 }
 
 fn load(name_or_path: &str, options: LoadOptions) -> Result<HookedTransformer> {
-    if !options.dtype.is_float() {
-        return Err(Error::new(format!(
-            "weights cannot have the type {:?}: use DType::F32, F64, BF16 or F16.",
-            options.dtype
-        )));
-    }
+    check_dtype(options.dtype)?;
     let source = Source::find(name_or_path, options.folder.as_deref())?;
     let json = read_json(&source, "config.json")?;
     let mut config = read_config(&source, &json)?;
@@ -194,7 +188,7 @@ fn load(name_or_path: &str, options: LoadOptions) -> Result<HookedTransformer> {
     };
     process(&mut config, &mut weights, options.processing)?;
     let device = options.device.unwrap_or_else(default_device);
-    let weights = place(weights, options.dtype, &device)?;
+    let weights = weights.place(options.dtype, &device)?;
     HookedTransformer::build(config, weights, tokenizer)
 }
 
@@ -245,21 +239,4 @@ fn read_tokenizer(source: &Source, config: &Config) -> Result<Option<Tokenizer>>
 fn read_json(source: &Source, file: &str) -> Result<Value> {
     let bytes = source.require(file)?;
     serde_json::from_slice(&bytes).context(|| source.describe(file))
-}
-
-/// The weights in their type on their device; views of one tensor stay views of one tensor.
-fn place(weights: Weights, dtype: DType, device: &Device) -> Result<Weights> {
-    let tied = weights.are_tied("embed.W_E", "unembed.W_U");
-    let mut placed = HashMap::new();
-    for (name, tensor) in weights.iter() {
-        if tied && name == "unembed.W_U" {
-            continue;
-        }
-        placed.insert(name.clone(), tensor.to_dtype(dtype)?.to_device(device)?);
-    }
-    if tied && let Some(embedding) = placed.get("embed.W_E") {
-        let unembedding = embedding.t()?;
-        placed.insert("unembed.W_U".to_owned(), unembedding);
-    }
-    Ok(Weights::new(weights.origin(), placed))
 }

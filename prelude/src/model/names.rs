@@ -1,5 +1,9 @@
 //! Hook points: typed names, with TransformerLens's spelling, read and written in this file only.
 
+mod site;
+
+pub use site::Site;
+
 use crate::error::{Error, Result, suggestion};
 use std::fmt;
 use std::str::FromStr;
@@ -92,124 +96,6 @@ impl PartialEq<&str> for HookPoint {
 /// model or a cache knows where the last layer is).
 pub fn get_act_name(name: impl Into<PointName>) -> Result<HookPoint> {
     name.into().resolve(None)
-}
-
-macro_rules! sites {
-    ($($(#[$doc:meta])* $site:ident $place:ident $suffix:literal),* $(,)?) => {
-        /// The activations that some model family computes, in the order in which they are computed.
-        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-        #[non_exhaustive]
-        pub enum Site {
-            $($(#[$doc])* $site,)*
-        }
-
-        impl Site {
-            const ALL: &[Site] = &[$(Site::$site,)*];
-
-            fn suffix(self) -> &'static str {
-                match self { $(Site::$site => $suffix,)* }
-            }
-
-            fn is_in_block(self) -> bool {
-                match self { $(Site::$site => place::$place,)* }
-            }
-        }
-    };
-}
-
-mod place {
-    pub(super) const MODEL: bool = false;
-    pub(super) const BLOCK: bool = true;
-}
-
-sites! {
-    /// Token embeddings, `[batch, pos, d_model]`.
-    Embed MODEL "hook_embed",
-    /// Positional embeddings, `[batch, pos, d_model]`.
-    PosEmbed MODEL "hook_pos_embed",
-    /// Residual stream before the block, `[batch, pos, d_model]`.
-    ResidPre BLOCK "hook_resid_pre",
-    /// Opt-in: the residual stream as attention reads it, one copy a head, `[batch, pos, head, d_model]`.
-    AttnIn BLOCK "hook_attn_in",
-    /// Opt-in: the residual stream as the queries read it, `[batch, pos, head, d_model]`.
-    QInput BLOCK "hook_q_input",
-    /// Opt-in: the residual stream as the keys read it, `[batch, pos, head, d_model]`.
-    KInput BLOCK "hook_k_input",
-    /// Opt-in: the residual stream as the values read it, `[batch, pos, head, d_model]`.
-    VInput BLOCK "hook_v_input",
-    /// What the first norm divides by, `[batch, pos, 1]`.
-    Ln1Scale BLOCK "ln1.hook_scale",
-    /// The first norm before its `w` and `b`, `[batch, pos, d_model]`.
-    Ln1Normalized BLOCK "ln1.hook_normalized",
-    /// Queries, `[batch, pos, head, d_head]`.
-    Q BLOCK "attn.hook_q",
-    /// Keys, `[batch, pos, head, d_head]` (key-value heads where there are fewer).
-    K BLOCK "attn.hook_k",
-    /// Values, `[batch, pos, head, d_head]` (key-value heads where there are fewer).
-    V BLOCK "attn.hook_v",
-    /// Queries after the rotary embedding, `[batch, pos, head, d_head]`.
-    RotQ BLOCK "attn.hook_rot_q",
-    /// Keys after the rotary embedding, `[batch, pos, head, d_head]`.
-    RotK BLOCK "attn.hook_rot_k",
-    /// Attention scores after scaling and masking (masked: -inf), `[batch, head, query, key]`.
-    AttnScores BLOCK "attn.hook_attn_scores",
-    /// Attention probabilities, `[batch, head, query, key]`.
-    Pattern BLOCK "attn.hook_pattern",
-    /// Values mixed by the pattern, `[batch, pos, head, d_head]`.
-    Z BLOCK "attn.hook_z",
-    /// Opt-in: what each head writes, `[batch, pos, head, d_model]`.
-    Result BLOCK "attn.hook_result",
-    /// What the norm after attention divides by, `[batch, pos, 1]`.
-    Ln1PostScale BLOCK "ln1_post.hook_scale",
-    /// The norm after attention before its `w`, `[batch, pos, d_model]`.
-    Ln1PostNormalized BLOCK "ln1_post.hook_normalized",
-    /// Output of attention, `[batch, pos, d_model]`.
-    AttnOut BLOCK "hook_attn_out",
-    /// Residual stream between attention and MLP, `[batch, pos, d_model]`.
-    ResidMid BLOCK "hook_resid_mid",
-    /// Opt-in: the residual stream as the MLP reads it, `[batch, pos, d_model]`.
-    MlpIn BLOCK "hook_mlp_in",
-    /// What the second norm divides by, `[batch, pos, 1]`.
-    Ln2Scale BLOCK "ln2.hook_scale",
-    /// The second norm before its `w` and `b`, `[batch, pos, d_model]`.
-    Ln2Normalized BLOCK "ln2.hook_normalized",
-    /// MLP before the activation function, `[batch, pos, d_mlp]`.
-    Pre BLOCK "mlp.hook_pre",
-    /// The linear half of a gated MLP, `[batch, pos, d_mlp]`.
-    PreLinear BLOCK "mlp.hook_pre_linear",
-    /// SoLU models: after the activation function and before its norm, `[batch, pos, d_mlp]`.
-    Mid BLOCK "mlp.hook_mid",
-    /// SoLU models: what the norm inside the MLP divides by, `[batch, pos, 1]`.
-    MlpLnScale BLOCK "mlp.ln.hook_scale",
-    /// SoLU models: the norm inside the MLP before its `w` and `b`, `[batch, pos, d_mlp]`.
-    MlpLnNormalized BLOCK "mlp.ln.hook_normalized",
-    /// MLP after the activation function, `[batch, pos, d_mlp]`.
-    Post BLOCK "mlp.hook_post",
-    /// What the norm after the MLP divides by, `[batch, pos, 1]`.
-    Ln2PostScale BLOCK "ln2_post.hook_scale",
-    /// The norm after the MLP before its `w`, `[batch, pos, d_model]`.
-    Ln2PostNormalized BLOCK "ln2_post.hook_normalized",
-    /// Output of the MLP, `[batch, pos, d_model]`.
-    MlpOut BLOCK "hook_mlp_out",
-    /// Residual stream after the block, `[batch, pos, d_model]`.
-    ResidPost BLOCK "hook_resid_post",
-    /// What the final norm divides by, `[batch, pos, 1]`.
-    LnFinalScale MODEL "ln_final.hook_scale",
-    /// The final norm before its `w` and `b`, `[batch, pos, d_model]`.
-    LnFinalNormalized MODEL "ln_final.hook_normalized",
-    /// Opt-in: input of the unembedding, `[batch, pos, d_model]`.
-    UnembedIn MODEL "unembed.hook_in",
-    /// Opt-in: the logits, `[batch, pos, d_vocab]`.
-    UnembedOut MODEL "unembed.hook_out",
-}
-
-impl Site {
-    fn from_suffix(suffix: &str) -> Option<Self> {
-        Self::ALL
-            .iter()
-            .copied()
-            .find(|site| site.suffix() == suffix)
-    }
 }
 
 /// A hook point as a user writes it: a name, and perhaps a layer and a layer type beside it.

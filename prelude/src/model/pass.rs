@@ -9,10 +9,15 @@ use std::collections::{HashMap, HashSet};
 
 /// The hooks and captures of one forward pass, and what it has captured so far.
 pub(crate) struct Pass {
-    functions: HashMap<HookPoint, Vec<HookFunction>>,
+    hooks: Hooks,
+    functions: HashMap<HookPoint, Vec<(usize, HookFunction)>>,
+    /// Which entries of the hooks have been called.
+    reached: Vec<bool>,
     kept: HashSet<HookPoint>,
     stop_when_done: bool,
+    /// How often a wanted point is still to come.
     unvisited: usize,
+    has_repeats: bool,
     captured: Vec<(HookPoint, Tensor)>,
 }
 
@@ -54,11 +59,14 @@ impl Pass {
         let hooked_only = functions.keys().filter(|point| !kept.contains(point));
         let unvisited = kept.len() + hooked_only.count();
         Ok(Self {
+            reached: vec![false; hooks.len()],
+            hooks: hooks.clone(),
             captured: Vec::with_capacity(kept.len()),
             functions,
             kept,
             stop_when_done,
             unvisited,
+            has_repeats: false,
         })
     }
 
@@ -70,7 +78,15 @@ impl Pass {
 
     /// Whether nobody asked for anything, so that activations may be computed in fused form.
     pub(crate) fn wants_nothing(&self) -> bool {
-        self.unvisited == 0 && self.kept.is_empty() && self.functions.is_empty()
+        self.kept.is_empty() && self.functions.is_empty()
+    }
+
+    /// Says that a point comes more often than once; the cache keeps the last.
+    pub(crate) fn repeats(&mut self, site: Site, layer: usize, times: usize) {
+        self.has_repeats = true;
+        if self.wants(site, layer) {
+            self.unvisited += times - 1;
+        }
     }
 
     /// The activation to go on with at this point: `value`, or what the hooks made of it.
@@ -85,7 +101,8 @@ impl Pass {
             return Ok(value);
         }
         let mut value = value;
-        for function in hooked.into_iter().flatten() {
+        for (entry, function) in hooked.into_iter().flatten() {
+            self.reached[*entry] = true;
             let returned = function(&value, &point)
                 .map_err(|error| error.context(format!("in the hook on `{point}`")))?;
             if let Some(returned) = returned {
@@ -96,13 +113,31 @@ impl Pass {
         if kept {
             // A view would keep alive the larger tensor that it was cut from.
             let whole = value.contiguous()?;
-            self.captured.push((point, whole));
+            let mut earlier = self.captured.iter_mut().filter(|_| self.has_repeats);
+            match earlier.find(|(captured, _)| *captured == point) {
+                Some((_, earlier)) => *earlier = whole,
+                None => self.captured.push((point, whole)),
+            }
         }
         self.unvisited = self.unvisited.saturating_sub(1);
         if self.stop_when_done && self.unvisited == 0 {
             return Err(Halt::Done);
         }
         Ok(value)
+    }
+
+    /// Checks that no hook was left uncalled, as one behind the stopping point is.
+    ///
+    /// # Errors
+    /// A hook was not called.
+    pub(crate) fn check_all_reached(&self) -> Result<()> {
+        match self.reached.iter().position(|reached| !reached) {
+            None => Ok(()),
+            Some(entry) => Err(Error::new(format!(
+                "the hook on {} was never called: the run stops before it, or starts behind it.",
+                self.hooks.filter(entry)
+            ))),
+        }
     }
 
     /// What was captured, in firing order.

@@ -21,7 +21,7 @@ use candle_core::Tensor;
 /// let model = HookedTransformer::from_pretrained("stories-2l")?;
 /// let hooks = Hooks::new().add(("mlp_out", 0), |value, _| value.zeros_like());
 /// let loss = model.run("Once upon a time").hooks(&hooks).loss()?;
-/// let residual = model.run("Once upon a time").stop_at_layer(1)?.residual()?;
+/// let residual = model.run("Once upon a time").stop_at_layer(1).residual()?;
 /// # Ok::<(), ferrolens::Error>(())
 /// ```
 #[derive(Clone, Debug)]
@@ -30,13 +30,14 @@ pub struct Run {
     start: Start,
     hooks: Hooks,
     kept: Option<NamesFilter>,
-    stop: Option<usize>,
+    stop: Option<isize>,
     side: Option<PaddingSide>,
 }
 
 #[derive(Clone, Debug)]
 enum Start {
     Input(Input),
+    Prompt(Padded),
     Residual { layer: usize, residual: Tensor },
 }
 
@@ -65,6 +66,10 @@ struct Outcome {
 impl Run {
     pub(crate) fn on_input(model: HookedTransformer, input: Input) -> Self {
         Self::new(model, Start::Input(input))
+    }
+
+    pub(crate) fn on_prompt(model: HookedTransformer, prompt: Padded) -> Self {
+        Self::new(model, Start::Prompt(prompt))
     }
 
     pub(crate) fn on_residual(model: HookedTransformer, layer: usize, residual: Tensor) -> Self {
@@ -98,16 +103,10 @@ impl Run {
 
     /// Stopping at the entrance of a layer; negative layers count from the end, so that -1 leaves
     /// out the last block only.
-    ///
-    /// # Errors
-    /// The model has no such layer.
-    pub fn stop_at_layer(mut self, layer: isize) -> Result<Self> {
-        let n_layers = self.model.config().n_layers;
-        self.stop = Some(match usize::try_from(layer) {
-            Ok(layer) if layer == n_layers => n_layers,
-            _ => resolve_layer(layer, Some(n_layers))?,
-        });
-        Ok(self)
+    #[must_use]
+    pub fn stop_at_layer(mut self, layer: isize) -> Self {
+        self.stop = Some(layer);
+        self
     }
 
     /// Saying that token rows are padded on this side, so that padding is not attended to and
@@ -219,15 +218,20 @@ impl Run {
         let stop_when_done = goal == Goal::Captures;
         let offered = self.model.offered();
         let mut pass = Pass::new(&self.hooks, self.kept.as_ref(), stop_when_done, offered)?;
+        let end = self.end()?;
         let prompt = match &self.start {
             Start::Input(input) => Some(self.model.prepare(input, self.side)?),
+            Start::Prompt(prompt) => Some(prompt.clone()),
             Start::Residual { layer, residual } => {
                 self.check_residual(*layer, residual)?;
                 None
             }
         };
-        let output = match self.steps(goal, prompt.as_ref(), &mut pass) {
-            Ok(output) => Some(output),
+        let output = match self.steps(goal, end, prompt.as_ref(), &mut pass) {
+            Ok(output) => {
+                pass.check_all_reached()?;
+                Some(output)
+            }
             Err(Halt::Done) => None,
             Err(Halt::Failed(error)) => return Err(error),
         };
@@ -238,16 +242,32 @@ impl Run {
         })
     }
 
-    fn steps(&self, goal: Goal, prompt: Option<&Padded>, pass: &mut Pass) -> Step<Tensor> {
+    /// The layer at whose entrance the run stops.
+    fn end(&self) -> Result<usize> {
+        let n_layers = self.model.config().n_layers;
+        match self.stop.map(|layer| (layer, usize::try_from(layer))) {
+            None => Ok(n_layers),
+            Some((_, Ok(layer))) if layer == n_layers => Ok(n_layers),
+            Some((layer, _)) => resolve_layer(layer, Some(n_layers)),
+        }
+    }
+
+    fn steps(
+        &self,
+        goal: Goal,
+        end: usize,
+        prompt: Option<&Padded>,
+        pass: &mut Pass,
+    ) -> Step<Tensor> {
         let model = &self.model;
         let network = model.network();
         let (first_layer, mut residual) = match (&self.start, prompt) {
             (Start::Residual { layer, residual }, _) => (*layer, residual.clone()),
-            (Start::Input(_), Some(prompt)) => (0, network.embed(prompt, pass)?),
-            (Start::Input(_), None) => return Err(Error::new("the run has no prompt.").into()),
+            (_, Some(prompt)) => (0, network.embed(prompt, pass)?),
+            (_, None) => return Err(Error::new("the run has no prompt.").into()),
         };
-        let mask = attention_mask(model, &residual, prompt)?;
-        let end = self.stop.unwrap_or(model.config().n_layers);
+        let first = prompt.and_then(|prompt| prompt.first.clone());
+        let mask = AttentionMask::causal(residual.dim(1)?, first);
         for layer in first_layer..end {
             checkpoint()?;
             residual = network.block(layer, residual, &mask, pass)?; // [batch, pos, d_model]
@@ -328,19 +348,6 @@ impl Outcome {
             )
         })
     }
-}
-
-fn attention_mask(
-    model: &HookedTransformer,
-    residual: &Tensor,
-    prompt: Option<&Padded>,
-) -> Result<AttentionMask> {
-    let pos = residual.dim(1)?;
-    let (dtype, device) = (model.dtype(), model.device());
-    Ok(match prompt.and_then(|prompt| prompt.first.as_ref()) {
-        Some(first) => AttentionMask::left_padded(first, pos, dtype, device)?,
-        None => AttentionMask::causal(pos, dtype, device)?,
-    })
 }
 
 /// Where a run may be interrupted: before each layer, and before each generated token.

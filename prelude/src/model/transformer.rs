@@ -198,6 +198,19 @@ impl HookedTransformer {
         }
     }
 
+    /// A copy of the model with its weights on another device and of another type.
+    ///
+    /// # Errors
+    /// The type is not a floating-point one, or the device has no room.
+    pub fn to(&self, device: &Device, dtype: DType) -> Result<Self> {
+        let weights = self.inner.weights.place(dtype, device)?;
+        Self::build(
+            self.inner.config.clone(),
+            weights,
+            self.inner.tokenizer.clone(),
+        )
+    }
+
     /// The sizes and choices of the model.
     pub fn config(&self) -> &Config {
         &self.inner.config

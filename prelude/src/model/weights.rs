@@ -1,7 +1,7 @@
 //! Named weights of a model, taken out one by one with their shapes checked.
 
 use crate::error::{Error, Result, suggestion};
-use candle_core::Tensor;
+use candle_core::{DType, Device, Tensor};
 use std::collections::{BTreeMap, HashMap};
 
 /// Tensors under TransformerLens's names (`blocks.0.attn.W_Q`), and where they came from.
@@ -100,8 +100,40 @@ impl Weights {
         self.tensors.iter()
     }
 
-    /// Where the tensors came from.
-    pub(crate) fn origin(&self) -> &str {
-        &self.origin
+    /// The same weights, of this type on this device. A tied unembedding stays tied.
+    ///
+    /// # Errors
+    /// The type is not a floating-point one, or the device has no room.
+    pub(crate) fn place(&self, dtype: DType, device: &Device) -> Result<Self> {
+        check_dtype(dtype)?;
+        let (embedding, unembedding) = ("embed.W_E", "unembed.W_U");
+        let tied = self.are_tied(embedding, unembedding);
+        let mut placed = Self {
+            origin: self.origin.clone(),
+            tensors: BTreeMap::new(),
+        };
+        for (name, tensor) in &self.tensors {
+            if !(tied && name == unembedding) {
+                placed.set(name.as_str(), tensor.to_dtype(dtype)?.to_device(device)?);
+            }
+        }
+        if tied {
+            let transposed = placed.any(embedding)?.t()?;
+            placed.set(unembedding, transposed);
+        }
+        Ok(placed)
+    }
+}
+
+/// Checks that weights can have this type.
+///
+/// # Errors
+/// It is not a floating-point one.
+pub(crate) fn check_dtype(dtype: DType) -> Result<()> {
+    match dtype {
+        DType::F32 | DType::F64 | DType::BF16 | DType::F16 => Ok(()),
+        other => Err(Error::new(format!(
+            "weights cannot have the type {other:?}: use DType::F32, F64, BF16 or F16."
+        ))),
     }
 }

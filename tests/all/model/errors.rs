@@ -117,11 +117,11 @@ fn hooks_that_return_the_wrong_thing() {
 #[test]
 fn runs_that_ask_for_what_they_cannot_have() {
     let model = processed();
-    let stopped = model.run([1u32, 2]).stop_at_layer(1).unwrap();
+    let stopped = model.run([1u32, 2]).stop_at_layer(1);
     assert_says(stopped.clone().logits().unwrap_err(), &["residual()"]);
     assert_says(stopped.loss().unwrap_err(), &["residual()"]);
     assert_says(
-        model.run([1u32]).stop_at_layer(4).unwrap_err(),
+        model.run([1u32]).stop_at_layer(4).residual().unwrap_err(),
         &["layer 4", "3 layers"],
     );
     let residual = Tensor::zeros((1, 2, 32), DType::F32, &Device::Cpu).unwrap();
@@ -145,6 +145,23 @@ fn runs_that_ask_for_what_they_cannot_have() {
         mute.unwrap().forward("text").unwrap_err(),
         &["no tokenizer", "token ids"],
     );
+}
+
+#[test]
+fn hooks_that_a_run_cannot_reach() {
+    let model = processed();
+    let hooks = Hooks::new()
+        .add("blocks.*.hook_mlp_out", |_, _| ())
+        .add(("mlp_out", 2), |value, _| value.zeros_like());
+    let stopped = model.run([1u32, 2]).hooks(&hooks).stop_at_layer(2);
+    assert_says(
+        stopped.residual().unwrap_err(),
+        &["`mlp_out, 2`", "never called"],
+    );
+    let residual = Tensor::zeros((1, 2, 32), DType::F32, &Device::Cpu).unwrap();
+    let hooks = Hooks::new().add("hook_embed", |_, _| ());
+    let late = model.run_from_layer(1, &residual).hooks(&hooks);
+    assert_says(late.logits().unwrap_err(), &["`hook_embed`"]);
 }
 
 #[test]

@@ -22,12 +22,7 @@ fn every_activation(model: &HookedTransformer, file: &str, tolerance: f32) {
     );
     let loss = model.loss(tokens).unwrap();
     assert!((loss - values(&recorded["loss"])[0]).abs() <= tolerance);
-    let stopped = model
-        .run(tokens)
-        .stop_at_layer(1)
-        .unwrap()
-        .residual()
-        .unwrap();
+    let stopped = model.run(tokens).stop_at_layer(1).residual().unwrap();
     assert_close(
         "stop_at_layer 1",
         &stopped,
@@ -160,23 +155,13 @@ fn a_run_can_start_where_another_stopped() {
     let tokens = &gpt2().tensors("tl_processed.safetensors")["tokens"];
     let whole = model.forward(tokens).unwrap();
     for layer in 0..=3usize {
-        let run = model.run(tokens).stop_at_layer(layer as isize).unwrap();
+        let run = model.run(tokens).stop_at_layer(layer as isize);
         let residual = run.residual().unwrap();
         let logits = model.run_from_layer(layer, &residual).logits().unwrap();
         assert_close(&format!("from layer {layer}"), &logits, &whole, 0.);
     }
-    let from_the_end = model
-        .run(tokens)
-        .stop_at_layer(-1)
-        .unwrap()
-        .residual()
-        .unwrap();
-    let from_the_start = model
-        .run(tokens)
-        .stop_at_layer(2)
-        .unwrap()
-        .residual()
-        .unwrap();
+    let from_the_end = model.run(tokens).stop_at_layer(-1).residual().unwrap();
+    let from_the_start = model.run(tokens).stop_at_layer(2).residual().unwrap();
     assert_close("layer -1", &from_the_end, &from_the_start, 0.);
 }
 

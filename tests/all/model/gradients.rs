@@ -1,6 +1,6 @@
 //! The forward pass is differentiable: gradients against finite differences, in `f64`.
 
-use super::random_weights;
+use super::{Noise, random_weights};
 use crate::golden::values;
 use candle_core::{DType, Device, Tensor, Var};
 use ferrolens::model::{Config, HookedTransformer, Hooks};
@@ -116,7 +116,7 @@ fn gradients_reach_activations_through_hooks() {
     let variable = Var::from_tensor(&clean).unwrap();
     let gradients = loss_with(variable.as_tensor()).backward().unwrap();
     let gradient = gradients.get(variable.as_tensor()).unwrap();
-    let direction = Tensor::randn(0f64, 1., clean.dims(), &Device::Cpu).unwrap();
+    let direction = Noise(2).tensor(clean.dims());
     let slope = scalar(&(gradient * &direction).unwrap().sum_all().unwrap());
     let at = |step: f64| {
         scalar(&loss_with(

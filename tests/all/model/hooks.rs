@@ -1,8 +1,8 @@
 //! What hooks, filters and caches promise.
 
-use super::{gpt2, processed};
+use super::{Noise, gpt2, processed};
 use crate::golden::{assert_close, values};
-use candle_core::{Device, Tensor};
+use candle_core::{DType, Device, Tensor};
 use ferrolens::model::{All, HookPoint, HookedTransformer, Hooks};
 use ferrolens::{Error, Result};
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -255,4 +255,64 @@ fn one_captured_head_does_not_hold_the_others() {
         (values.len(), layout.start_offset()),
         (keys.elem_count(), 0)
     );
+}
+
+#[test]
+fn queries_keys_and_values_can_read_their_own_streams() {
+    let model = processed();
+    let shift = Noise(3).tensor(&[32]).to_dtype(DType::F32).unwrap();
+    let add = |sites: &[&'static str]| {
+        let mut hooks = Hooks::new();
+        for site in sites {
+            let shift = shift.clone();
+            hooks = hooks.add((*site, 1), move |value, _| value.broadcast_add(&shift));
+        }
+        hooks
+    };
+    let attn_out = |hooks: &Hooks| {
+        let run = model.run(TOKENS).hooks(hooks).cache(("attn_out", 1));
+        run.cache_only().unwrap().act("attn_out", 1).unwrap()
+    };
+    let clean = attn_out(&Hooks::new());
+    let everywhere = attn_out(&add(&["resid_pre"]));
+    assert_ne!(values(&clean), values(&everywhere));
+    assert_close("attn_in", &attn_out(&add(&["attn_in"])), &everywhere, 1e-4);
+    let each = add(&["q_input", "k_input", "v_input"]);
+    assert_close("q, k and v", &attn_out(&each), &everywhere, 1e-4);
+
+    // One head's values only: the other heads write what they wrote.
+    let head = Hooks::new().add(("v_input", 1), |value, _| {
+        ferrolens::math::set_at(value, 2, 3, 0.)
+    });
+    let results = |hooks: &Hooks| {
+        let run = model.run(TOKENS).hooks(hooks).cache(("result", 1));
+        run.cache_only().unwrap().act("result", 1).unwrap()
+    };
+    let (clean, changed) = (results(&Hooks::new()), results(&head));
+    let of = |results: &Tensor, head: usize| results.narrow(2, head, 1).unwrap();
+    assert_close("head 0", &of(&changed, 0), &of(&clean, 0), 1e-5);
+    assert_ne!(values(&of(&changed, 3)), values(&of(&clean, 3)));
+
+    // The norm comes three times; the cache keeps the last, in a stopped run as in a whole one.
+    let filter = ["blocks.1.hook_v_input", "blocks.1.ln1.hook_normalized"];
+    let stopped = model
+        .run(TOKENS)
+        .hooks(&head)
+        .cache(filter)
+        .cache_only()
+        .unwrap();
+    let (_, whole) = model
+        .run_with_hooks_and_cache(TOKENS, &head, filter)
+        .unwrap();
+    assert_eq!((stopped.len(), whole.len()), (2, 2));
+    let name = ("normalized", 1, "ln1");
+    assert_eq!(stopped.get(name).unwrap().dims(), [1, 4, 4, 32]);
+    assert_close(
+        "ln1",
+        &stopped.get(name).unwrap(),
+        &whole.get(name).unwrap(),
+        0.,
+    );
+    let zeroed = of(&stopped.get(name).unwrap(), 3);
+    assert!(values(&zeroed).iter().all(|value| *value == 0.));
 }

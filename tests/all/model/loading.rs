@@ -82,6 +82,18 @@ fn half_precision_files_and_weights() {
 }
 
 #[test]
+fn a_model_can_be_copied_to_another_type() {
+    let model = unprocessed();
+    let exact = model.to(&Device::Cpu, DType::F64).unwrap();
+    assert!(!exact.shares_weights_with(&model));
+    let logits = exact.forward("Once upon a time").unwrap();
+    assert_eq!(logits.dtype(), DType::F64);
+    let reference = model.forward("Once upon a time").unwrap();
+    assert_close("f64", &reference, &logits, 1e-4);
+    assert!(model.to(&Device::Cpu, DType::U8).is_err());
+}
+
+#[test]
 fn processing_keeps_probabilities_in_every_combination() {
     let softmax = |model: &HookedTransformer| {
         ferrolens::math::softmax(&model.forward(TOKENS).unwrap()).unwrap()

@@ -119,6 +119,19 @@ fn greedy_continuations() {
 }
 
 #[test]
+fn a_batch_of_texts_continues_as_its_texts_do_alone() {
+    let model = processed();
+    let texts = ["Once upon a time, Kitty saw", "Hi", "Once upon"];
+    let greedy = Generate::new(8).stop_at_eos(false);
+    let batch = model.generate(texts, &greedy).unwrap();
+    assert_eq!(batch.new_tokens().unwrap().dims(), [3, 8]);
+    for (text, together) in texts.iter().zip(batch.texts()) {
+        let alone = model.generate(*text, &greedy).unwrap();
+        assert_eq!(alone.texts(), [together]);
+    }
+}
+
+#[test]
 fn draws_depend_on_the_seed_alone() {
     let model = processed();
     let sample = |seed: u64| {

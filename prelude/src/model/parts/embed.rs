@@ -1,6 +1,6 @@
 //! Tokens in, logits out.
 
-use super::linear;
+use super::{fast_layout, linear};
 use crate::error::Result;
 use crate::model::config::Config;
 use crate::model::padded::Padded;
@@ -47,8 +47,7 @@ impl Embed {
 /// `x W_U + b_U`: from the residual stream to the vocabulary.
 #[derive(Debug)]
 pub(crate) struct Unembed {
-    /// `[d_model, d_vocab]`, laid out in memory as `[d_vocab, d_model]`: faster for few rows, and
-    /// the same memory as `W_E` where the two are tied.
+    /// `[d_model, d_vocab]`; the same memory as `W_E` where the two are tied.
     W_U: Tensor,
     b_U: Option<Tensor>,
 }
@@ -56,12 +55,8 @@ pub(crate) struct Unembed {
 impl Unembed {
     pub(crate) fn new(config: &Config, weights: &mut Weights) -> Result<Self> {
         let name = "unembed.W_U";
-        let mut W_U = weights.get(name, &[config.d_model, config.d_vocab])?;
-        // A copy would not follow a variable that is being trained.
-        if !W_U.track_op() {
-            W_U = W_U.t()?.contiguous()?.t()?;
-            weights.set(name, W_U.clone());
-        }
+        let W_U = fast_layout(&weights.get(name, &[config.d_model, config.d_vocab])?)?;
+        weights.set(name, W_U.clone());
         Ok(Self {
             W_U,
             b_U: weights.find("unembed.b_U", &[config.d_vocab])?,

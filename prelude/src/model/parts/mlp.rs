@@ -4,7 +4,7 @@ use crate::error::Result;
 use crate::math;
 use crate::model::config::{Activation, Config};
 use crate::model::names::Site;
-use crate::model::parts::linear;
+use crate::model::parts::{fast_layout, linear};
 use crate::model::pass::{Pass, Step};
 use crate::model::weights::Weights;
 use candle_core::Tensor;
@@ -20,13 +20,17 @@ pub(crate) struct Mlp {
 }
 
 impl Mlp {
-    pub(crate) fn new(config: &Config, weights: &Weights, layer: usize) -> Result<Self> {
+    pub(crate) fn new(config: &Config, weights: &mut Weights, layer: usize) -> Result<Self> {
         let (d_model, d_mlp) = (config.d_model, config.d_mlp);
         let name = |name: &str| format!("blocks.{layer}.mlp.{name}");
+        let W_in = fast_layout(&weights.get(&name("W_in"), &[d_model, d_mlp])?)?;
+        let W_out = fast_layout(&weights.get(&name("W_out"), &[d_mlp, d_model])?)?;
+        weights.set(name("W_in"), W_in.clone());
+        weights.set(name("W_out"), W_out.clone());
         Ok(Self {
-            W_in: weights.get(&name("W_in"), &[d_model, d_mlp])?,
+            W_in,
             b_in: weights.get(&name("b_in"), &[d_mlp])?,
-            W_out: weights.get(&name("W_out"), &[d_mlp, d_model])?,
+            W_out,
             b_out: weights.get(&name("b_out"), &[d_model])?,
             activation: config.activation,
         })
