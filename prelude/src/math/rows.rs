@@ -30,28 +30,11 @@ pub(crate) fn map_rows(
     x.contiguous()?.apply_op1_no_bwd(&kernel)
 }
 
-/// A tensor with 1 for its last dimension, `function(row)` for each row.
-pub(crate) fn reduce_rows(
-    x: &Tensor,
-    name: &'static str,
-    function: impl Fn(&[f32]) -> f32 + Send + Sync,
-) -> Result<Tensor> {
-    let width = x.dims().last().copied().unwrap_or(1);
-    let function = |_: usize, row: &[f32], out: &mut [f32]| out.fill(function(row));
-    let kernel = Rows {
-        name,
-        width,
-        out_width: 1,
-        function,
-    };
-    x.contiguous()?.apply_op1_no_bwd(&kernel)
-}
-
-struct Rows<F> {
-    name: &'static str,
-    width: usize,
-    out_width: usize,
-    function: F,
+pub(super) struct Rows<F> {
+    pub(super) name: &'static str,
+    pub(super) width: usize,
+    pub(super) out_width: usize,
+    pub(super) function: F,
 }
 
 impl<F: Fn(usize, &[f32], &mut [f32]) + Send + Sync> CustomOp1 for Rows<F> {
@@ -67,26 +50,47 @@ impl<F: Fn(usize, &[f32], &mut [f32]) + Send + Sync> CustomOp1 for Rows<F> {
         let values = &values[start..end];
         let rows = values.len() / self.width;
         let mut result = vec![0f32; rows * self.out_width];
-        if values.len() < WORTH_SHARING {
-            let pairs = values
-                .chunks(self.width)
-                .zip(result.chunks_mut(self.out_width));
-            let numbered = pairs.enumerate();
-            numbered.for_each(|(index, (row, out))| (self.function)(index, row, out));
-        } else {
-            let pairs = values
-                .par_chunks(self.width)
-                .zip(result.par_chunks_mut(self.out_width))
-                .enumerate();
-            let at_once = (WORTH_SHARING / 4).div_ceil(self.width);
-            pairs
-                .with_min_len(at_once)
-                .for_each(|(index, (row, out))| (self.function)(index, row, out));
-        }
+        let read_and_written = self.width.max(self.out_width);
+        share_rows(
+            &mut result,
+            self.out_width,
+            read_and_written,
+            |index, out| {
+                (self.function)(index, &values[index * self.width..][..self.width], out);
+            },
+        );
         let mut dims = layout.dims().to_vec();
         if let Some(last) = dims.last_mut() {
             *last = self.out_width;
         }
         Ok((CpuStorage::F32(result), Shape::from_dims(&dims)))
+    }
+}
+
+/// Calls `function(index, row)` for every row of this width, on all cores where that is faster.
+pub(super) fn share(
+    values: &mut [f32],
+    width: usize,
+    function: impl Fn(usize, &mut [f32]) + Send + Sync,
+) {
+    share_rows(values, width, width, function);
+}
+
+/// The same, where a row costs as much as `cost` numbers.
+fn share_rows(
+    values: &mut [f32],
+    width: usize,
+    cost: usize,
+    function: impl Fn(usize, &mut [f32]) + Send + Sync,
+) {
+    let rows = values.len() / width;
+    if rows * cost < WORTH_SHARING {
+        let rows = values.chunks_mut(width).enumerate();
+        rows.for_each(|(index, row)| function(index, row));
+    } else {
+        let at_once = (WORTH_SHARING / 4).div_ceil(cost);
+        let rows = values.par_chunks_mut(width).enumerate();
+        rows.with_min_len(at_once)
+            .for_each(|(index, row)| function(index, row));
     }
 }

@@ -37,9 +37,10 @@ impl AttentionMask {
         layer: usize,
         pass: &mut Pass,
     ) -> Step<Tensor> {
+        let in_rows = self.first.is_none() && math::has_rows(products);
         let is_plain = self.first.is_none() && math::is_plain(products);
         let inverse = (1. / scale) as f32;
-        if is_plain && !pass.wants(Site::AttnScores, layer) {
+        if in_rows && !pass.wants(Site::AttnScores, layer) {
             let pattern = math::causal_softmax(products, inverse)?;
             return pass.at(Site::Pattern, layer, pattern);
         }
