@@ -2,16 +2,13 @@
 
 mod activation;
 mod exp;
-mod gradient;
-mod layer_norm;
+pub(crate) mod gradient;
 mod rows;
 mod sample;
 mod slice;
 mod softmax;
 
 pub use activation::gelu_new;
-pub(crate) use gradient::has_rows;
-pub(crate) use layer_norm::layer_norm;
 pub(crate) use rows::is_plain;
 pub use sample::{Sampler, top_k_of};
 pub use slice::{Fill, Span, set_at, set_slice};

@@ -61,7 +61,7 @@ pub fn assert_cache(cache: &ActivationCache, recorded: &HashMap<String, Tensor>,
         let theirs = recorded
             .get(&format!("cache/{point}"))
             .unwrap_or_else(|| panic!("nothing was recorded for `{point}`"));
-        assert_close(&point.name(), ours, theirs, tolerance);
+        assert_close(&point.name(), &ours, theirs, tolerance);
         compared += 1;
     }
     assert!(compared > 0, "the cache is empty, so nothing was compared");

@@ -1,11 +1,33 @@
-//! Functions of rows that know their own gradient, so that training on the CPU makes one pass where candle's
-//! composed operations make ten.
+//! Functions of rows that know their own gradient, so that training on the CPU makes one pass where
+//! candle's composed operations make ten.
+//!
+//! They take tensors that are tracked for gradients; the kernels beside this file take the others.
 
-use super::rows::{Rows, share};
+mod gelu_new;
+mod layer_norm;
+mod softmax;
+
+pub(crate) use gelu_new::gelu_new;
+pub(crate) use layer_norm::layer_norm;
+pub(crate) use softmax::{causal_softmax, log_sum_exp, softmax};
+
 use candle_core::{CpuStorage, CustomOp1, CustomOp3, DType, Layout, Result, Shape, Tensor, bail};
+use rayon::prelude::*;
+
+/// Below this many elements one core is faster than waking the others.
+const WORTH_SHARING: usize = 1 << 14;
+
+/// Whether a tensor is `f32` on the CPU and tracked for gradients: for those the functions here are.
+pub(crate) fn is_trained(x: &Tensor) -> bool {
+    x.track_op()
+        && x.device().is_cpu()
+        && x.dtype() == DType::F32
+        && x.elem_count() > 0
+        && x.rank() > 0
+}
 
 /// A function of the rows of a tensor's last dimension.
-pub(crate) trait RowFunction: Send + Sync + 'static {
+trait RowFunction: Send + Sync + 'static {
     /// What errors call it.
     const NAME: &'static str;
     /// Whether its result has one number for each row, or as many as the row.
@@ -25,22 +47,10 @@ pub(crate) trait RowFunction: Send + Sync + 'static {
     );
 }
 
-/// Whether [`apply`] takes a tensor: `f32` on the CPU, tracked for gradients or not.
-pub(crate) fn has_rows(x: &Tensor) -> bool {
-    x.device().is_cpu() && x.dtype() == DType::F32 && x.elem_count() > 0 && x.rank() > 0
-}
-
-/// The function of every row, differentiable where the tensor is tracked.
-pub(crate) fn apply<F: RowFunction>(x: &Tensor, function: F) -> Result<Tensor> {
-    let x = x.contiguous()?;
-    let kernel = Forward {
-        width: x.dims().last().copied().unwrap_or(1),
-        function,
-    };
-    match x.track_op() {
-        true => x.apply_op1(kernel),
-        false => x.apply_op1_no_bwd(&kernel),
-    }
+/// The function of every row.
+fn apply<F: RowFunction>(x: &Tensor, function: F) -> Result<Tensor> {
+    let width = x.dims().last().copied().unwrap_or(1);
+    x.contiguous()?.apply_op1(Forward { width, function })
 }
 
 struct Forward<F> {
@@ -60,22 +70,25 @@ impl<F: RowFunction> CustomOp1 for Forward<F> {
     }
 
     fn cpu_fwd(&self, storage: &CpuStorage, layout: &Layout) -> Result<(CpuStorage, Shape)> {
-        let rows = Rows {
-            name: F::NAME,
-            width: self.width,
-            out_width: self.out_width(),
-            function: |index: usize, row: &[f32], out: &mut [f32]| {
-                self.function.forward(index, row, out)
-            },
-        };
-        rows.cpu_fwd(storage, layout)
+        let values = values(F::NAME, storage, layout)?;
+        let (width, out_width) = (self.width, self.out_width());
+        let mut result = vec![0f32; values.len() / width * out_width];
+        share(&mut result, out_width, width, |index, out| {
+            let row = &values[index * width..][..width];
+            self.function.forward(index, row, out);
+        });
+        let mut dims = layout.dims().to_vec();
+        if let Some(last) = dims.last_mut() {
+            *last = out_width;
+        }
+        Ok((CpuStorage::F32(result), Shape::from_dims(&dims)))
     }
 
     fn bwd(&self, argument: &Tensor, result: &Tensor, gradient: &Tensor) -> Result<Option<Tensor>> {
         let gradient = gradient.contiguous()?;
-        let argument = argument.contiguous()?;
+        let backward = Backward(self);
         argument
-            .apply_op3_no_bwd(result, &gradient, &Backward(self))
+            .apply_op3_no_bwd(result, &gradient, &backward)
             .map(Some)
     }
 }
@@ -99,21 +112,52 @@ impl<F: RowFunction> CustomOp3 for Backward<'_, F> {
         let argument = values(F::NAME, argument, argument_layout)?;
         let result = values(F::NAME, result, result_layout)?;
         let gradient = values(F::NAME, gradient, gradient_layout)?;
-        let (width, out_width) = (self.0.width, self.0.out_width());
+        let Forward { width, function } = self.0;
+        let (width, out_width) = (*width, self.0.out_width());
         let mut out = vec![0f32; argument.len()];
-        share(&mut out, width, |index, out| {
+        share(&mut out, width, width, |index, out| {
             let row = &argument[index * width..][..width];
             let result = &result[index * out_width..][..out_width];
             let gradient = &gradient[index * out_width..][..out_width];
-            self.0.function.backward(index, row, result, gradient, out);
+            function.backward(index, row, result, gradient, out);
         });
-        Ok((CpuStorage::F32(out), argument_layout.shape().clone()))
+        let shape = argument_layout.shape().clone();
+        Ok((CpuStorage::F32(out), shape))
+    }
+}
+
+/// Calls `function(index, row)` for every row, on all cores where that is faster; a row costs as
+/// much as `cost` numbers.
+fn share(
+    values: &mut [f32],
+    width: usize,
+    cost: usize,
+    function: impl Fn(usize, &mut [f32]) + Send + Sync,
+) {
+    if values.len() / width * cost < WORTH_SHARING {
+        let rows = values.chunks_mut(width).enumerate();
+        rows.for_each(|(index, row)| function(index, row));
+    } else {
+        let at_once = (WORTH_SHARING / 4).div_ceil(cost);
+        let rows = values.par_chunks_mut(width).enumerate();
+        rows.with_min_len(at_once)
+            .for_each(|(index, row)| function(index, row));
     }
 }
 
 fn values<'a>(name: &str, storage: &'a CpuStorage, layout: &Layout) -> Result<&'a [f32]> {
     match (storage, layout.contiguous_offsets()) {
         (CpuStorage::F32(values), Some((start, end))) => Ok(&values[start..end]),
-        _ => bail!("the gradient of {name} needs contiguous f32 tensors"),
+        _ => bail!("{name} needs contiguous f32 tensors"),
     }
+}
+
+/// The sum, in eight lanes.
+fn sum(items: &[f32]) -> f32 {
+    let mut lanes = [0f32; 8];
+    let mut chunks = items.chunks_exact(8);
+    for chunk in &mut chunks {
+        lanes.iter_mut().zip(chunk).for_each(|(lane, x)| *lane += x);
+    }
+    lanes.iter().sum::<f32>() + chunks.remainder().iter().sum::<f32>()
 }

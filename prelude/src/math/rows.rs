@@ -1,6 +1,6 @@
 //! Runs a function over the rows of a contiguous `f32` tensor on the CPU, on all cores.
 
-use candle_core::{CpuStorage, CustomOp1, DType, Layout, Result, Shape, Tensor, bail};
+use candle_core::{CpuStorage, CustomOp1, DType, InplaceOp1, Layout, Result, Shape, Tensor, bail};
 use rayon::prelude::*;
 
 /// Below this many elements one core is faster than waking the others.
@@ -30,11 +30,79 @@ pub(crate) fn map_rows(
     x.contiguous()?.apply_op1_no_bwd(&kernel)
 }
 
-pub(super) struct Rows<F> {
-    pub(super) name: &'static str,
-    pub(super) width: usize,
-    pub(super) out_width: usize,
-    pub(super) function: F,
+/// A tensor with 1 for its last dimension, `function(row)` for each row.
+pub(crate) fn reduce_rows(
+    x: &Tensor,
+    name: &'static str,
+    function: impl Fn(&[f32]) -> f32 + Send + Sync,
+) -> Result<Tensor> {
+    let width = x.dims().last().copied().unwrap_or(1);
+    let function = |_: usize, row: &[f32], out: &mut [f32]| out.fill(function(row));
+    let kernel = Rows {
+        name,
+        width,
+        out_width: 1,
+        function,
+    };
+    x.contiguous()?.apply_op1_no_bwd(&kernel)
+}
+
+/// Overwrites a contiguous tensor that nobody else holds, `function(index, row)` for rows of the last
+/// dimension. A large fresh tensor costs more than most functions, as its memory is mapped anew.
+pub(crate) fn update_rows(
+    x: Tensor,
+    name: &'static str,
+    function: impl Fn(usize, &mut [f32]) + Send + Sync,
+) -> Result<Tensor> {
+    let width = x.dims().last().copied().unwrap_or(1);
+    let x = x.contiguous()?;
+    x.inplace_op1(&RowsInPlace {
+        name,
+        width,
+        function,
+    })?;
+    Ok(x)
+}
+
+struct RowsInPlace<F> {
+    name: &'static str,
+    width: usize,
+    function: F,
+}
+
+impl<F: Fn(usize, &mut [f32]) + Send + Sync> InplaceOp1 for RowsInPlace<F> {
+    fn name(&self) -> &'static str {
+        self.name
+    }
+
+    fn cpu_fwd(&self, storage: &mut CpuStorage, layout: &Layout) -> Result<()> {
+        let (CpuStorage::F32(values), Some((start, end))) = (storage, layout.contiguous_offsets())
+        else {
+            bail!("{} needs a contiguous f32 tensor", self.name)
+        };
+        let values = &mut values[start..end];
+        if values.len() < WORTH_SHARING {
+            let rows = values.chunks_mut(self.width).enumerate();
+            rows.for_each(|(index, row)| (self.function)(index, row));
+        } else {
+            let rows = values.par_chunks_mut(self.width).enumerate();
+            rows.with_min_len(rows_at_once(self.width))
+                .for_each(|(index, row)| (self.function)(index, row));
+        }
+        Ok(())
+    }
+}
+
+/// How many rows are worth handing to another core.
+fn rows_at_once(width: usize) -> usize {
+    (WORTH_SHARING / 4).div_ceil(width)
+}
+
+struct Rows<F> {
+    name: &'static str,
+    width: usize,
+    out_width: usize,
+    function: F,
 }
 
 impl<F: Fn(usize, &[f32], &mut [f32]) + Send + Sync> CustomOp1 for Rows<F> {
@@ -50,47 +118,25 @@ impl<F: Fn(usize, &[f32], &mut [f32]) + Send + Sync> CustomOp1 for Rows<F> {
         let values = &values[start..end];
         let rows = values.len() / self.width;
         let mut result = vec![0f32; rows * self.out_width];
-        let read_and_written = self.width.max(self.out_width);
-        share_rows(
-            &mut result,
-            self.out_width,
-            read_and_written,
-            |index, out| {
-                (self.function)(index, &values[index * self.width..][..self.width], out);
-            },
-        );
+        if values.len() < WORTH_SHARING {
+            let pairs = values
+                .chunks(self.width)
+                .zip(result.chunks_mut(self.out_width));
+            let numbered = pairs.enumerate();
+            numbered.for_each(|(index, (row, out))| (self.function)(index, row, out));
+        } else {
+            let pairs = values
+                .par_chunks(self.width)
+                .zip(result.par_chunks_mut(self.out_width))
+                .enumerate();
+            pairs
+                .with_min_len(rows_at_once(self.width))
+                .for_each(|(index, (row, out))| (self.function)(index, row, out));
+        }
         let mut dims = layout.dims().to_vec();
         if let Some(last) = dims.last_mut() {
             *last = self.out_width;
         }
         Ok((CpuStorage::F32(result), Shape::from_dims(&dims)))
-    }
-}
-
-/// Calls `function(index, row)` for every row of this width, on all cores where that is faster.
-pub(super) fn share(
-    values: &mut [f32],
-    width: usize,
-    function: impl Fn(usize, &mut [f32]) + Send + Sync,
-) {
-    share_rows(values, width, width, function);
-}
-
-/// The same, where a row costs as much as `cost` numbers.
-fn share_rows(
-    values: &mut [f32],
-    width: usize,
-    cost: usize,
-    function: impl Fn(usize, &mut [f32]) + Send + Sync,
-) {
-    let rows = values.len() / width;
-    if rows * cost < WORTH_SHARING {
-        let rows = values.chunks_mut(width).enumerate();
-        rows.for_each(|(index, row)| function(index, row));
-    } else {
-        let at_once = (WORTH_SHARING / 4).div_ceil(cost);
-        let rows = values.par_chunks_mut(width).enumerate();
-        rows.with_min_len(at_once)
-            .for_each(|(index, row)| function(index, row));
     }
 }

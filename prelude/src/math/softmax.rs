@@ -1,8 +1,8 @@
 //! Softmax and its relatives over the last dimension.
 
 use super::exp::exp;
-use super::gradient::{RowFunction, apply, has_rows};
-use super::rows::map_rows;
+use super::gradient;
+use super::rows::{is_plain, map_rows, reduce_rows, update_rows};
 use candle_core::{D, Result, Tensor};
 
 /// Probabilities along the last dimension, of the same shape. Differentiable.
@@ -12,100 +12,63 @@ use candle_core::{D, Result, Tensor};
 /// # Errors
 /// The tensor has no dimensions, or is not of a floating-point type.
 pub fn softmax(x: &Tensor) -> Result<Tensor> {
-    if has_rows(x) {
-        let causal = None;
-        return apply(x, Softmax { scale: 1., causal });
+    if gradient::is_trained(x) {
+        return gradient::softmax(x);
     }
-    match x.track_op() || x.rank() == 0 {
-        true => candle_nn::ops::softmax(x, D::Minus1),
-        false => candle_nn::ops::softmax_last_dim(&x.contiguous()?),
+    if x.track_op() || x.rank() == 0 {
+        return candle_nn::ops::softmax(x, D::Minus1);
     }
+    if !is_plain(x) {
+        return candle_nn::ops::softmax_last_dim(&x.contiguous()?);
+    }
+    map_rows(x, "softmax", |_, row, out| {
+        out.copy_from_slice(row);
+        softmax_row(out, 1.);
+    })
 }
 
 /// `softmax(scores * scale)` where query `i` sees keys 0 to `i` only: `[.., query, key]`, of which
-/// nothing behind the diagonal is read. Differentiable.
+/// nothing behind the diagonal is read. Overwrites the scores.
 ///
-/// Only for tensors that [`has_rows`].
-pub(crate) fn causal_softmax(scores: &Tensor, scale: f32) -> Result<Tensor> {
-    let causal = Some(scores.dim(D::Minus2)?);
-    apply(scores, Softmax { scale, causal })
-}
-
-struct Softmax {
-    scale: f32,
-    /// How many queries follow one another, where each sees no key behind its own.
-    causal: Option<usize>,
-}
-
-impl Softmax {
-    fn seen(&self, index: usize, width: usize) -> usize {
-        self.causal
-            .map_or(width, |queries| (index % queries + 1).min(width))
-    }
-}
-
-impl RowFunction for Softmax {
-    const NAME: &'static str = "softmax";
-
-    fn forward(&self, index: usize, row: &[f32], result: &mut [f32]) {
-        let seen = self.seen(index, row.len());
-        softmax_row(&row[..seen], self.scale, &mut result[..seen]);
-    }
-
-    fn backward(
-        &self,
-        index: usize,
-        row: &[f32],
-        result: &[f32],
-        gradient: &[f32],
-        out: &mut [f32],
-    ) {
-        let seen = self.seen(index, row.len());
-        let (result, gradient, out) = (&result[..seen], &gradient[..seen], &mut out[..seen]);
-        for ((out, p), g) in out.iter_mut().zip(result).zip(gradient) {
-            *out = p * g;
-        }
-        let mean = sum_of(out);
-        for ((out, p), g) in out.iter_mut().zip(result).zip(gradient) {
-            *out = self.scale * p * (g - mean);
-        }
-    }
-}
-
-/// `scores * scale`, and -inf behind the diagonal: `[.., query, key]`.
-///
-/// Only for tensors that [`is_plain`].
-pub(crate) fn causal_scores(scores: &Tensor, scale: f32) -> Result<Tensor> {
+/// Only for tensors that [`is_plain`] and that nobody else holds.
+pub(crate) fn causal_softmax(scores: Tensor, scale: f32) -> Result<Tensor> {
     let queries = scores.dim(D::Minus2)?;
-    map_rows(scores, "causal_scores", move |index, row, out| {
+    update_rows(scores, "causal_softmax", move |index, row| {
         let seen = (index % queries + 1).min(row.len());
-        let (visible, hidden) = out.split_at_mut(seen);
-        visible
-            .iter_mut()
-            .zip(row)
-            .for_each(|(out, score)| *out = score * scale);
+        let (visible, hidden) = row.split_at_mut(seen);
+        softmax_row(visible, scale);
+        hidden.fill(0.);
+    })
+}
+
+/// `scores * scale`, and -inf behind the diagonal: `[.., query, key]`. Overwrites the scores.
+///
+/// Only for tensors that [`is_plain`] and that nobody else holds.
+pub(crate) fn causal_scores(scores: Tensor, scale: f32) -> Result<Tensor> {
+    let queries = scores.dim(D::Minus2)?;
+    update_rows(scores, "causal_scores", move |index, row| {
+        let seen = (index % queries + 1).min(row.len());
+        let (visible, hidden) = row.split_at_mut(seen);
+        visible.iter_mut().for_each(|score| *score *= scale);
         hidden.fill(f32::NEG_INFINITY);
     })
 }
 
 /// `softmax(row * scale)`, for `scale > 0`.
-fn softmax_row(row: &[f32], scale: f32, out: &mut [f32]) {
+fn softmax_row(row: &mut [f32], scale: f32) {
     let max = max_of(row);
-    for (out, x) in out.iter_mut().zip(row) {
-        *out = exp((*x - max) * scale);
+    for x in row.iter_mut() {
+        *x = exp((*x - max) * scale);
     }
-    let inverse = 1. / sum_of(out);
-    out.iter_mut().for_each(|out| *out *= inverse);
-}
-
-/// The sum, in eight lanes.
-fn sum_of(items: &[f32]) -> f32 {
     let mut lanes = [0f32; 8];
-    let mut chunks = items.chunks_exact(8);
+    let mut chunks = row.chunks_exact(8);
     for chunk in &mut chunks {
-        lanes.iter_mut().zip(chunk).for_each(|(lane, x)| *lane += x);
+        let pairs = lanes.iter_mut().zip(chunk);
+        pairs.for_each(|(lane, x)| *lane += x);
     }
-    lanes.iter().sum::<f32>() + chunks.remainder().iter().sum::<f32>()
+    let sum = lanes.iter().sum::<f32>() + chunks.remainder().iter().sum::<f32>();
+    let inverse = 1. / sum;
+    row.iter_mut().for_each(|x| *x *= inverse);
 }
 
 /// `log(sum(exp(x)))` along the last dimension, which becomes 1. Differentiable.
@@ -113,21 +76,15 @@ fn sum_of(items: &[f32]) -> f32 {
 /// # Errors
 /// The tensor has no dimensions, or is not of a floating-point type.
 pub fn log_sum_exp(x: &Tensor) -> Result<Tensor> {
-    if has_rows(x) {
-        return apply(x, LogSumExp);
+    if gradient::is_trained(x) {
+        return gradient::log_sum_exp(x);
     }
-    let max = x.max_keepdim(D::Minus1)?.detach();
-    let sum = x.broadcast_sub(&max)?.exp()?.sum_keepdim(D::Minus1)?;
-    sum.log()? + max
-}
-
-struct LogSumExp;
-
-impl RowFunction for LogSumExp {
-    const NAME: &'static str = "log_sum_exp";
-    const REDUCES: bool = true;
-
-    fn forward(&self, _: usize, row: &[f32], result: &mut [f32]) {
+    if !is_plain(x) {
+        let max = x.max_keepdim(D::Minus1)?.detach();
+        let sum = x.broadcast_sub(&max)?.exp()?.sum_keepdim(D::Minus1)?;
+        return sum.log()? + max;
+    }
+    reduce_rows(x, "log_sum_exp", |row| {
         let max = max_of(row);
         let mut lanes = [0f32; 8];
         let mut chunks = row.chunks_exact(8);
@@ -137,17 +94,8 @@ impl RowFunction for LogSumExp {
             }
         }
         let rest: f32 = chunks.remainder().iter().map(|x| exp(*x - max)).sum();
-        result.fill(max + (lanes.iter().sum::<f32>() + rest).ln());
-    }
-
-    fn backward(&self, _: usize, row: &[f32], result: &[f32], gradient: &[f32], out: &mut [f32]) {
-        let (Some(total), Some(gradient)) = (result.first(), gradient.first()) else {
-            return;
-        };
-        for (out, x) in out.iter_mut().zip(row) {
-            *out = gradient * exp(x - total);
-        }
-    }
+        max + (lanes.iter().sum::<f32>() + rest).ln()
+    })
 }
 
 /// Log-probabilities along the last dimension, of the same shape. Differentiable.
@@ -207,7 +155,8 @@ mod tests {
     #[test]
     fn the_causal_kernels_are_scale_mask_and_softmax() {
         let scores = scattered(&[2, 3, 37, 37]);
-        let masked = causal_scores(&scores, 0.125).unwrap();
+        let copy = || scores.copy().unwrap();
+        let masked = causal_scores(copy(), 0.125).unwrap();
         let rows = masked.flatten_to(2).unwrap().to_vec2::<f32>().unwrap();
         let plain = (&scores * 0.125).unwrap().flatten_to(2).unwrap();
         let plain = plain.to_vec2::<f32>().unwrap();
@@ -217,37 +166,8 @@ mod tests {
             assert!(row[seen..].iter().all(|score| *score == f32::NEG_INFINITY));
         }
         let two_steps = softmax(&masked).unwrap();
-        let fused = causal_softmax(&scores, 0.125).unwrap();
+        let fused = causal_softmax(copy(), 0.125).unwrap();
         assert!(largest_difference(&two_steps, &fused) < 1e-6);
-    }
-
-    #[test]
-    fn gradients_agree_with_candles() {
-        let device = Device::Cpu;
-        let x = candle_core::Var::randn(0f32, 3., (2, 3, 11, 11), &device).unwrap();
-        let weights = Tensor::randn(0f32, 1., (2, 3, 11, 11), &device).unwrap();
-        let gradient = |y: Tensor| {
-            let weights = weights.narrow(3, 0, y.dim(3).unwrap()).unwrap();
-            let gradients = (y * weights)
-                .unwrap()
-                .sum_all()
-                .unwrap()
-                .backward()
-                .unwrap();
-            gradients.get(&x).unwrap().clone()
-        };
-        let expected = gradient(candle_nn::ops::softmax(&x, D::Minus1).unwrap());
-        assert!(largest_difference(&gradient(softmax(&x).unwrap()), &expected) < 1e-6);
-
-        let hidden = Tensor::triu2(11, DType::F32, &device).unwrap()
-            - Tensor::eye(11, DType::F32, &device).unwrap();
-        let bias = (hidden.unwrap() * -1e9).unwrap();
-        let masked = (x.as_tensor() * 0.5).unwrap().broadcast_add(&bias).unwrap();
-        let expected = gradient(candle_nn::ops::softmax(&masked, D::Minus1).unwrap());
-        assert!(largest_difference(&gradient(causal_softmax(&x, 0.5).unwrap()), &expected) < 1e-6);
-
-        let expected = gradient(x.log_sum_exp(D::Minus1).unwrap().unsqueeze(3).unwrap());
-        assert!(largest_difference(&gradient(log_sum_exp(&x).unwrap()), &expected) < 1e-6);
     }
 
     #[test]

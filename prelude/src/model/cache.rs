@@ -83,8 +83,8 @@ impl ActivationCache {
     }
 
     /// Hook points and activations, in firing order.
-    pub fn iter(&self) -> std::slice::Iter<'_, (HookPoint, Tensor)> {
-        self.entries.iter()
+    pub fn iter(&self) -> std::vec::IntoIter<(HookPoint, Tensor)> {
+        self.entries.clone().into_iter()
     }
 
     /// How many activations the cache holds.
@@ -132,8 +132,8 @@ impl ActivationCache {
     }
 
     /// The model that was run.
-    pub fn model(&self) -> &HookedTransformer {
-        &self.model
+    pub fn model(&self) -> HookedTransformer {
+        self.model.clone()
     }
 
     fn map(&self, change: impl Fn(&HookPoint, &Tensor) -> Result<Tensor>) -> Result<Self> {
@@ -181,9 +181,9 @@ impl<N: Into<PointName>> Index<N> for ActivationCache {
     }
 }
 
-impl<'a> IntoIterator for &'a ActivationCache {
-    type Item = &'a (HookPoint, Tensor);
-    type IntoIter = std::slice::Iter<'a, (HookPoint, Tensor)>;
+impl IntoIterator for &ActivationCache {
+    type Item = (HookPoint, Tensor);
+    type IntoIter = std::vec::IntoIter<(HookPoint, Tensor)>;
 
     fn into_iter(self) -> Self::IntoIter {
         self.iter()
@@ -193,7 +193,7 @@ impl<'a> IntoIterator for &'a ActivationCache {
 impl fmt::Debug for ActivationCache {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "ActivationCache with {} activations:", self.len())?;
-        for (point, tensor) in self {
+        for (point, tensor) in &self.entries {
             writeln!(f, "  {point} {:?}", tensor.dims())?;
         }
         Ok(())

@@ -65,7 +65,7 @@ impl HookedTransformer {
                 rows[row].push(token);
                 next.push(token);
             }
-            let next = Tensor::from_vec(next, (rows.len(), 1), self.device())?;
+            let next = Tensor::from_vec(next, (rows.len(), 1), &self.device())?;
             prompt.tokens = Tensor::cat(&[&prompt.tokens, &next], 1)?;
             if ended.iter().all(|ended| *ended) {
                 break;

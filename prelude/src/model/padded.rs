@@ -35,18 +35,18 @@ impl Padded {
             Input::Texts(texts) => {
                 let tokenizer = model.tokenizer()?;
                 let side = side.unwrap_or_default();
-                Rows::of_texts(tokenizer, texts, tokenizer.prepends_bos(), side)?
+                Rows::of_texts(&tokenizer, texts, tokenizer.prepends_bos(), side)?
             }
             Input::Ids(rows) => Rows::given(model, rows.clone(), side)?,
             Input::Tokens(tokens) => Rows::given(model, rows_of(tokens)?, side)?,
         };
         batch.check(model)?;
         let on_device = match input {
-            Input::Tokens(tokens) if tokens.device().same_device(model.device()) => {
+            Input::Tokens(tokens) if tokens.device().same_device(&model.device()) => {
                 let (batch, pos) = (batch.rows.len(), batch.width());
                 tokens.reshape((batch, pos))?.to_dtype(DType::U32)?
             }
-            _ => batch.tensor(model.device())?,
+            _ => batch.tensor(&model.device())?,
         };
         Ok(Self {
             tokens: on_device,

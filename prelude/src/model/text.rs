@@ -37,8 +37,8 @@ impl HookedTransformer {
     fn texts_to_tokens(&self, texts: &[String], options: TokenOptions) -> Result<Tensor> {
         let tokenizer = self.tokenizer()?;
         let prepend_bos = options.prepend_bos.unwrap_or(tokenizer.prepends_bos());
-        let rows = Rows::of_texts(tokenizer, texts, prepend_bos, options.padding_side)?;
-        rows.tensor(self.device())
+        let rows = Rows::of_texts(&tokenizer, texts, prepend_bos, options.padding_side)?;
+        rows.tensor(&self.device())
     }
 
     /// Each token of a prompt as text, decoded alone: bytes that are only part of a character show

@@ -212,13 +212,13 @@ impl HookedTransformer {
     }
 
     /// The sizes and choices of the model.
-    pub fn config(&self) -> &Config {
-        &self.inner.config
+    pub fn config(&self) -> Config {
+        self.inner.config.clone()
     }
 
     /// Where the weights are.
-    pub fn device(&self) -> &Device {
-        &self.inner.device
+    pub fn device(&self) -> Device {
+        self.inner.device.clone()
     }
 
     /// The type of the weights.
@@ -235,8 +235,8 @@ impl HookedTransformer {
     ///
     /// # Errors
     /// The model was made without one.
-    pub fn tokenizer(&self) -> Result<&Tokenizer> {
-        self.inner.tokenizer.as_ref().ok_or_else(|| {
+    pub fn tokenizer(&self) -> Result<Tokenizer> {
+        self.inner.tokenizer.clone().ok_or_else(|| {
             Error::new(format!(
                 "the model {} has no tokenizer: give it token ids instead of text.",
                 self.inner.config.model_name

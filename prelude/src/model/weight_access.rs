@@ -81,7 +81,7 @@ impl HookedTransformer {
             Err(_) => Ok(Tensor::zeros(
                 self.config().d_vocab,
                 self.dtype(),
-                self.device(),
+                &self.device(),
             )?),
         }
     }

@@ -1,9 +1,9 @@
 //! Every activation of the GPT-2 fixture against TransformerLens and Hugging Face.
 
 use super::{gpt2, processed, random_weights, unprocessed};
-use crate::golden::{PROCESSED, UNPROCESSED, assert_cache, assert_close, values};
+use crate::golden::{Golden, PROCESSED, UNPROCESSED, assert_cache, assert_close, values};
 use candle_core::{DType, Device, Tensor};
-use ferrolens::model::{Config, HookedTransformer, PaddingSide, Site};
+use ferrolens::model::{Config, HookedTransformer, LoadOptions, PaddingSide, Site};
 
 fn every_activation(model: &HookedTransformer, file: &str, tolerance: f32) {
     let recorded = gpt2().tensors(file);
@@ -77,6 +77,23 @@ fn the_unprocessed_model_is_hugging_face() {
         UNPROCESSED,
     );
     assert_close("logits", &logits, &recorded["logits"], UNPROCESSED);
+}
+
+/// GPT-2 with LayerNorm removed by fine-tuning is published with `eps` = 1e12 in its config.
+#[test]
+fn an_enormous_eps_makes_norms_linear() {
+    let golden = Golden::new("gpt2_noln");
+    let recorded = golden.tensors("golden.safetensors");
+    let model = golden.model(LoadOptions::no_processing());
+    assert_eq!(model.config().eps, 1e12);
+    let (logits, cache) = model.run_with_cache(&recorded["tokens"], ()).unwrap();
+    for name in ["blocks.0.ln1.hook_scale", "blocks.1.hook_resid_post"] {
+        let theirs = &recorded[&format!("route1_eps1e12/cache/{name}")];
+        let tolerance = if name.ends_with("scale") { 0.5 } else { 1e-4 };
+        assert_close(name, &cache.get(name).unwrap(), theirs, tolerance);
+    }
+    assert_close("logits", &logits, &recorded["route1_eps1e12/logits"], 1e-3);
+    assert_close("Hugging Face", &logits, &recorded["hf_logits"], 1e-3);
 }
 
 #[test]

@@ -84,7 +84,7 @@ impl Attention {
         let q = q.transpose(1, 2)?.contiguous()?; // [batch, head, query, d_head]
         let k = k.transpose(1, 2)?.contiguous()?; // [batch, head, key, d_head]
         let products = q.matmul(&k.t()?)?; // [batch, head, query, key]
-        let pattern = mask.pattern(&products, self.scale, layer, pass)?;
+        let pattern = mask.pattern(products, self.scale, layer, pass)?;
 
         let v = v.transpose(1, 2)?.contiguous()?; // [batch, head, key, d_head]
         let z = pattern.matmul(&v)?.transpose(1, 2)?; // [batch, query, head, d_head]

@@ -47,8 +47,8 @@ impl Norm {
     /// `[batch, pos, d_model]` to the same shape.
     pub(crate) fn forward(&self, x: &Tensor, layer: usize, pass: &mut Pass) -> Step<Tensor> {
         // While training nobody asks for the scale, and one pass is several times faster.
-        let normalized = match x.track_op() && math::has_rows(x) && !pass.wants(self.scale, layer) {
-            true => math::layer_norm(x, self.eps)?,
+        let normalized = match math::gradient::is_trained(x) && !pass.wants(self.scale, layer) {
+            true => math::gradient::layer_norm(x, self.eps)?,
             false => {
                 let centred = x.broadcast_sub(&x.mean_keepdim(D::Minus1)?)?; // [batch, pos, d_model]
                 let variance = centred.sqr()?.mean_keepdim(D::Minus1)?; // [batch, pos, 1]

@@ -29,24 +29,31 @@ impl AttentionMask {
     }
 
     /// The pattern of products `Q K^T`, `[batch, head, query, key]`: divided by `scale`, masked,
-    /// through softmax, with the two hook points on the way.
+    /// through softmax, with the two hook points on the way. On the CPU it overwrites the products.
     pub(crate) fn pattern(
         &self,
-        products: &Tensor,
+        products: Tensor,
         scale: f64,
         layer: usize,
         pass: &mut Pass,
     ) -> Step<Tensor> {
-        let in_rows = self.first.is_none() && math::has_rows(products);
-        let is_plain = self.first.is_none() && math::is_plain(products);
+        let is_plain = self.first.is_none() && math::is_plain(&products);
         let inverse = (1. / scale) as f32;
-        if in_rows && !pass.wants(Site::AttnScores, layer) {
+        let is_trained = self.first.is_none() && math::gradient::is_trained(&products);
+        if is_trained && !pass.wants(Site::AttnScores, layer) {
+            let pattern = math::gradient::causal_softmax(&products, inverse)?;
+            return pass.at(Site::Pattern, layer, pattern);
+        }
+        if is_plain && !pass.wants(Site::AttnScores, layer) {
             let pattern = math::causal_softmax(products, inverse)?;
             return pass.at(Site::Pattern, layer, pattern);
         }
         let scores = match is_plain {
             true => math::causal_scores(products, inverse)?,
-            false => (products / scale)?.broadcast_add(self.bias(products)?)?,
+            false => {
+                let scaled = (products / scale)?;
+                scaled.broadcast_add(self.bias(&scaled)?)?
+            }
         };
         let scores = pass.at(Site::AttnScores, layer, scores)?;
         let pattern = self.clear_empty_rows(math::softmax(&scores)?)?;

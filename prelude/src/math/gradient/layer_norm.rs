@@ -1,11 +1,11 @@
-//! LayerNorm without weights, on the CPU in one pass.
+//! LayerNorm without weights.
 
-use super::gradient::{RowFunction, apply};
+use super::{RowFunction, apply, sum};
 use candle_core::{Result, Tensor};
 
 /// `(x - mean) / sqrt(variance + eps)` of each row. Differentiable.
 ///
-/// Only for tensors that [`super::has_rows`].
+/// Only for tensors that [`super::is_trained`].
 pub(crate) fn layer_norm(x: &Tensor, eps: f64) -> Result<Tensor> {
     apply(x, LayerNorm { eps: eps as f32 })
 }
@@ -15,12 +15,18 @@ struct LayerNorm {
 }
 
 impl LayerNorm {
-    /// The mean, and one over the standard deviation.
-    fn moments(&self, row: &[f32]) -> (f32, f32) {
+    /// Writes `row - mean`, and returns one over the standard deviation.
+    fn centre(&self, row: &[f32], centred: &mut [f32]) -> f32 {
         let width = row.len() as f32;
-        let mean = sum(row, |x| *x) / width;
-        let variance = sum(row, |x| (x - mean) * (x - mean)) / width;
-        (mean, 1. / (variance + self.eps).sqrt())
+        let mean = sum(row) / width;
+        let mut squares = [0f32; 8];
+        for (x, y) in row.chunks(8).zip(centred.chunks_mut(8)) {
+            for ((x, y), square) in x.iter().zip(y).zip(&mut squares) {
+                *y = x - mean;
+                *square += *y * *y;
+            }
+        }
+        1. / (sum(&squares) / width + self.eps).sqrt()
     }
 }
 
@@ -28,37 +34,22 @@ impl RowFunction for LayerNorm {
     const NAME: &'static str = "layer_norm";
 
     fn forward(&self, _: usize, row: &[f32], result: &mut [f32]) {
-        let (mean, inverse) = self.moments(row);
-        for (result, x) in result.iter_mut().zip(row) {
-            *result = (x - mean) * inverse;
-        }
+        let inverse = self.centre(row, result);
+        result.iter_mut().for_each(|y| *y *= inverse);
     }
 
     fn backward(&self, _: usize, row: &[f32], result: &[f32], gradient: &[f32], out: &mut [f32]) {
         let width = row.len() as f32;
-        let (_, inverse) = self.moments(row);
-        let mean = sum(gradient, |g| *g) / width;
+        let inverse = self.centre(row, out);
+        let mean = sum(gradient) / width;
         for ((out, g), y) in out.iter_mut().zip(gradient).zip(result) {
             *out = g * y;
         }
-        let along = sum(out, |product| *product) / width;
+        let along = sum(out) / width;
         for ((out, g), y) in out.iter_mut().zip(gradient).zip(result) {
             *out = inverse * (g - mean - y * along);
         }
     }
-}
-
-/// The sum of a function of the items, in eight lanes.
-fn sum(items: &[f32], function: impl Fn(&f32) -> f32) -> f32 {
-    let mut lanes = [0f32; 8];
-    let mut chunks = items.chunks_exact(8);
-    for chunk in &mut chunks {
-        lanes
-            .iter_mut()
-            .zip(chunk)
-            .for_each(|(lane, x)| *lane += function(x));
-    }
-    lanes.iter().sum::<f32>() + chunks.remainder().iter().map(function).sum::<f32>()
 }
 
 #[cfg(test)]
