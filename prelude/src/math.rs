@@ -2,6 +2,7 @@
 
 mod activation;
 mod exp;
+pub(crate) mod gradient;
 mod rows;
 mod sample;
 mod slice;

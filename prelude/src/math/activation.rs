@@ -1,6 +1,7 @@
 //! Activation functions that candle computes slowly on the CPU.
 
 use super::exp::exp;
+use super::gradient;
 use super::rows::{is_plain, map_rows};
 use candle_core::{Result, Tensor};
 
@@ -11,6 +12,9 @@ use candle_core::{Result, Tensor};
 /// # Errors
 /// The operation is not available for the tensor's type on its device.
 pub fn gelu_new(x: &Tensor) -> Result<Tensor> {
+    if gradient::is_trained(x) {
+        return gradient::gelu_new(x);
+    }
     if !is_plain(x) {
         return x.gelu();
     }

@@ -1,6 +1,7 @@
 //! Softmax and its relatives over the last dimension.
 
 use super::exp::exp;
+use super::gradient;
 use super::rows::{is_plain, map_rows, reduce_rows, update_rows};
 use candle_core::{D, Result, Tensor};
 
@@ -11,6 +12,9 @@ use candle_core::{D, Result, Tensor};
 /// # Errors
 /// The tensor has no dimensions, or is not of a floating-point type.
 pub fn softmax(x: &Tensor) -> Result<Tensor> {
+    if gradient::is_trained(x) {
+        return gradient::softmax(x);
+    }
     if x.track_op() || x.rank() == 0 {
         return candle_nn::ops::softmax(x, D::Minus1);
     }
@@ -72,6 +76,9 @@ fn softmax_row(row: &mut [f32], scale: f32) {
 /// # Errors
 /// The tensor has no dimensions, or is not of a floating-point type.
 pub fn log_sum_exp(x: &Tensor) -> Result<Tensor> {
+    if gradient::is_trained(x) {
+        return gradient::log_sum_exp(x);
+    }
     if !is_plain(x) {
         let max = x.max_keepdim(D::Minus1)?.detach();
         let sum = x.broadcast_sub(&max)?.exp()?.sum_keepdim(D::Minus1)?;

@@ -39,6 +39,11 @@ impl AttentionMask {
     ) -> Step<Tensor> {
         let is_plain = self.first.is_none() && math::is_plain(&products);
         let inverse = (1. / scale) as f32;
+        let is_trained = self.first.is_none() && math::gradient::is_trained(&products);
+        if is_trained && !pass.wants(Site::AttnScores, layer) {
+            let pattern = math::gradient::causal_softmax(&products, inverse)?;
+            return pass.at(Site::Pattern, layer, pattern);
+        }
         if is_plain && !pass.wants(Site::AttnScores, layer) {
             let pattern = math::causal_softmax(products, inverse)?;
             return pass.at(Site::Pattern, layer, pattern);
