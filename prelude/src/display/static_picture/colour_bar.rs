@@ -71,7 +71,9 @@ impl ColourBar {
         let middle = self.settings["y"].as_f64().unwrap_or(0.5).clamp(0.0, 1.0);
         let height = plot.height * share;
         let centre = plot.top + (1.0 - middle) * plot.height;
-        let top = (centre - height / 2.0).clamp(plot.top, plot.bottom() - height.min(plot.height));
+        // Not `clamp`, which panics where rounding puts the two ends the other way round.
+        let lowest = plot.bottom() - height.min(plot.height);
+        let top = (centre - height / 2.0).min(lowest).max(plot.top);
         let head = self.head();
         Area {
             left: match self.settings["x"].as_f64() {
