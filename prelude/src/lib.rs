@@ -9,6 +9,7 @@ pub mod math;
 pub mod model;
 pub mod prelude;
 
+pub use candle_core::{DType, Device, Tensor};
 pub use error::{Error, Result};
 
 pub use {

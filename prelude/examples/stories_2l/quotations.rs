@@ -51,7 +51,7 @@ pub fn told(
     seed: u64,
 ) -> Result<Vec<String>> {
     let tokenizer = model.tokenizer()?;
-    let start = end_of_text(tokenizer)?;
+    let start = end_of_text(&tokenizer)?;
     let options = Generate::new(length).temperature(1.0).seed(seed);
     let rows: Vec<Vec<u32>> = model
         .generate(vec![vec![start]; count], &options)?
@@ -82,7 +82,7 @@ pub fn closing_probability(
         .filter(|(_, text)| text.contains('"'))
         .map(|(id, _)| id)
         .collect();
-    let with_mark = Tensor::new(with_mark, model.device())?;
+    let with_mark = Tensor::new(with_mark, &model.device())?;
     let (mut sums, mut counts) = ([0.0; 2], [0; 2]);
     for row in rows {
         let mut tokens = tokenizer.encode(row, true)?;
