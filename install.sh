@@ -164,16 +164,28 @@ into_environment() {
 
 # --- build and install -------------------------------------------------------------------------
 
+# Both at once, since fewer packages resolve other features and build dependencies anew. The prelude
+# is built as a dependency, so that cargo links it to the shared standard library.
+build_packages() {
+    local list=""
+    [ -z "$features" ] || list=$(printf 'ferrolens-tests/%s,' ${features//,/ })
+    cargo build --release --locked -p ferrolens-kernel -p ferrolens-tests ${list:+--features "${list%,}"} \
+        --message-format=json-render-diagnostics >"$1"
+}
+
 build() {
     if [ ! -d target/release/deps ]; then
         say "Building kernel and prelude: the first time takes 30 to 50 minutes on two cores."
     fi
     local artifacts=target/prelude-artifacts.json
     mkdir -p target
-    cargo build --release --locked -p ferrolens-kernel
-    # The prelude is built as a dependency, so that cargo links it to the shared standard library.
-    cargo build --release --locked -p ferrolens-tests ${features:+--features "$features"} \
-        --message-format=json-render-diagnostics >"$artifacts"
+    build_packages "$artifacts"
+    # A prelude that cargo linked for itself (`cargo test --workspace` after a change) carries a
+    # standard library of its own, which no cell can link with; cargo holds the two for the same.
+    if ! readelf -d target/release/libferrolens.so | grep -q 'NEEDED.*libstd-'; then
+        touch prelude/src/lib.rs
+        build_packages "$artifacts"
+    fi
     if cmp -s target/release/ferrolens-kernel "$installation/bin/ferrolens-kernel" &&
         cmp -s target/release/libferrolens.so "$installation/prelude/libferrolens.so" &&
         [ "$(rustc -vV)" = "$(cat "$installation/prelude/rustc")" ]; then

@@ -7,8 +7,7 @@ mod history;
 mod parent;
 mod replies;
 
-use crate::session::Interrupt;
-use crate::session::{Outcome, Session};
+use crate::session::{Interrupt, Outcome, Session};
 use crate::wire::{Channel, Incoming, Message, Sockets};
 use cells::Cells;
 use execute::Queued;
@@ -19,8 +18,6 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::mpsc;
-
-pub use cells::Sink;
 
 /// Long enough for the sockets to hand the last reply to the system: they do not linger.
 const LINGER: Duration = Duration::from_millis(250);
@@ -48,7 +45,7 @@ pub struct Server {
     count: usize,
     queue: VecDeque<Queued>,
     running: Option<Queued>,
-    /// The cell that waits for a line, and the front end that was asked.
+    /// Whether the running cell waits for a line.
     asked: bool,
     id: String,
 }
@@ -71,7 +68,7 @@ pub fn cells(
     Cells::new(sockets.iopub.clone(), id.to_owned())
 }
 
-pub use cells::{Cells as CellTable, InputAsked};
+pub use cells::InputAsked;
 pub use parent::is_headless;
 
 impl Server {
@@ -127,13 +124,14 @@ impl Server {
                 }
                 Event::CellDone(outcome) => {
                     let aborts = outcome.error.is_some() && self.stops_on_error();
-                    if aborts {
-                        // Before the reply: what comes after it is a new decision of the user.
-                        self.take_what_has_arrived(&mut requests).await;
-                    }
+                    // Before the reply: what comes after it is a new decision of the user.
+                    let leaving = aborts && self.take_what_has_arrived(&mut requests).await;
                     self.cell_done(outcome).await;
                     if aborts {
                         self.abort_queue().await;
+                    }
+                    if leaving {
+                        break;
                     }
                 }
                 Event::InputAsked(asked) => self.ask_for_input(asked).await,
@@ -225,12 +223,14 @@ impl Server {
         .await;
     }
 
-    /// Requests that were sent right behind a failing cell belong to the same "Run all".
-    async fn take_what_has_arrived(&mut self, requests: &mut mpsc::Receiver<Incoming>) {
+    /// Requests that were sent right behind a failing cell belong to the same "Run all"; true when one
+    /// of them ends the kernel.
+    async fn take_what_has_arrived(&mut self, requests: &mut mpsc::Receiver<Incoming>) -> bool {
         tokio::time::sleep(Duration::from_millis(20)).await;
+        let mut leaving = false;
         while let Ok(incoming) = requests.try_recv() {
-            // A shutdown in the middle is served like any other; the front end repeats it if it must.
-            let _ = self.request(incoming).await;
+            leaving |= self.request(incoming).await;
         }
+        leaving
     }
 }

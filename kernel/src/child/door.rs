@@ -14,7 +14,7 @@ use std::io::Write as _;
 use std::mem::ManuallyDrop;
 use std::os::fd::{FromRawFd, RawFd};
 use std::os::unix::net::UnixStream;
-use std::sync::atomic::{AtomicBool, AtomicI32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI32, AtomicU64, Ordering};
 use std::sync::{Mutex, OnceLock, TryLockError, mpsc};
 use std::time::{Duration, Instant};
 
@@ -25,7 +25,7 @@ static CONTROL: AtomicI32 = AtomicI32::new(-1);
 static OPEN: AtomicBool = AtomicBool::new(false);
 static STOP: AtomicBool = AtomicBool::new(false);
 static ANSWERS: OnceLock<Mutex<mpsc::Receiver<Option<String>>>> = OnceLock::new();
-static NEXT_CELL: OnceLock<Mutex<frames::CellId>> = OnceLock::new();
+static NEXT_CELL: AtomicU64 = AtomicU64::new(0);
 
 /// How long a writer waits for its turn before it takes the pipe instead: long enough for a slow
 /// kernel, short enough for a signal handler that interrupted the holder of the lock.
@@ -43,7 +43,6 @@ pub(super) fn open(socket: UnixStream, control: RawFd) -> std::io::Result<()> {
     // Each cell is set once: `open` is called once, by `runtime::run`.
     let _ = SOCKET.set(Mutex::new(socket));
     let _ = ANSWERS.set(Mutex::new(answers));
-    let _ = NEXT_CELL.set(Mutex::new(0));
     CONTROL.store(control, Ordering::Release);
     std::thread::Builder::new()
         .name("orders".to_owned())
@@ -52,9 +51,7 @@ pub(super) fn open(socket: UnixStream, control: RawFd) -> std::io::Result<()> {
                 match order {
                     Order::CellBegin { cell } => {
                         STOP.store(false, Ordering::Relaxed);
-                        if let Some(Ok(mut next)) = NEXT_CELL.get().map(Mutex::lock) {
-                            *next = cell;
-                        }
+                        NEXT_CELL.store(cell, Ordering::Release);
                     }
                     Order::Sync { number } => send(&Frame::Synced { number }, &[]),
                     Order::Stop => {
@@ -72,10 +69,7 @@ pub(super) fn open(socket: UnixStream, control: RawFd) -> std::io::Result<()> {
 
 /// The cell that the kernel announced last.
 pub(super) fn announced_cell() -> frames::CellId {
-    NEXT_CELL
-        .get()
-        .and_then(|cell| cell.lock().ok().map(|cell| *cell))
-        .unwrap_or(0)
+    NEXT_CELL.load(Ordering::Acquire)
 }
 
 /// Writes a line to the engine.

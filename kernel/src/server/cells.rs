@@ -34,8 +34,6 @@ pub struct Cells {
     id: String,
 }
 
-pub use crate::bridge::Sink;
-
 impl Cells {
     pub(super) fn new(
         iopub: Iopub,

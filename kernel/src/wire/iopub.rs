@@ -113,7 +113,7 @@ impl Publisher {
                 Some(Item::Text(text)) => self.add(text).await,
                 Some(Item::Message(message)) => {
                     self.publish_text(true).await;
-                    self.publish(&message).await;
+                    self.publish(*message).await;
                 }
                 Some(Item::Flush(done)) => {
                     self.publish_text(true).await;
@@ -172,7 +172,7 @@ impl Publisher {
         if !content.text.is_empty() {
             let message =
                 Message::caused_by(&pending.text.parent, &self.session, "stream", &content);
-            self.publish(&message).await;
+            self.publish(message).await;
         }
         if !rest.is_empty() {
             pending.text.bytes = rest;
@@ -183,8 +183,7 @@ impl Publisher {
         }
     }
 
-    async fn publish(&mut self, message: &Message) {
-        let mut message = message.clone();
+    async fn publish(&mut self, mut message: Message) {
         message.identities = vec![format!("kernel.{}", message.kind()).into_bytes()];
         match message.to_frames(&self.signer) {
             Ok(frames) => drop(self.socket.send(frames).await),

@@ -4,6 +4,7 @@
 
 use super::labels::token_label;
 use super::options::{Normalise, PlotOptions};
+use super::series::read;
 use super::trace::JsonTrace;
 use super::{plot, rounded};
 use crate::display::Numbers;
@@ -36,14 +37,7 @@ pub fn histogram<N: AsRef<str>, V: Numbers>(
     series: &[(N, V)],
     options: PlotOptions,
 ) -> Result<Plot> {
-    let mut named = Vec::new();
-    for (name, values) in series {
-        let name = name.as_ref();
-        let values = values
-            .numbers()
-            .map_err(|error| error.context(format!("the series {name:?}")))?;
-        named.push((name, values));
-    }
+    let named = read(series)?;
     let all: Vec<f64> = named
         .iter()
         .flat_map(|(_, values)| values)

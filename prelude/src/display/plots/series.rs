@@ -124,19 +124,26 @@ struct Series {
     len: usize,
 }
 
-impl Series {
-    fn read<N: AsRef<str>, V: Numbers>(series: &[(N, V)], options: &PlotOptions) -> Result<Self> {
-        let mut named = Vec::new();
-        for (name, values) in series {
+/// The numbers of every named series; an error names the series that cannot be read.
+pub(super) fn read<N: AsRef<str>, V: Numbers>(series: &[(N, V)]) -> Result<Vec<(&str, Vec<f64>)>> {
+    series
+        .iter()
+        .map(|(name, values)| {
             let name = name.as_ref();
             let values = values
                 .numbers()
                 .map_err(|error| error.context(format!("the series {name:?}")))?;
-            named.push((
-                name.to_owned(),
-                values.into_iter().map(rounded).collect::<Vec<_>>(),
-            ));
-        }
+            Ok((name, values))
+        })
+        .collect()
+}
+
+impl Series {
+    fn read<N: AsRef<str>, V: Numbers>(series: &[(N, V)], options: &PlotOptions) -> Result<Self> {
+        let named: Vec<(String, Vec<_>)> = read(series)?
+            .into_iter()
+            .map(|(name, values)| (name.to_owned(), values.into_iter().map(rounded).collect()))
+            .collect();
         let Some(len) = named.iter().map(|(_, values)| values.len()).max() else {
             return Err(Error::new(
                 "there is no series to draw; give at least one `(name, &values)`",

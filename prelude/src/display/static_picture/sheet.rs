@@ -188,13 +188,7 @@ impl<'a> Sheet<'a> {
         }
         top += annotations::height_above(self.layout) + self.legend.height_above(width);
         let mut left: f64 = 24.0;
-        let bars: f64 = self
-            .colour_bars
-            .iter()
-            .filter(|bar| bar.is_beside())
-            .map(ColourBar::width)
-            .sum();
-        let mut right = 24.0 + bars + self.legend.width_beside();
+        let mut right = 24.0 + self.bars_width() + self.legend.width_beside();
         for axis in self.axes.values().filter(|axis| !axis.is_x()) {
             let (from, to) = self.domain(axis);
             let room = frame::y_room(axis, height * 0.75);
@@ -281,13 +275,17 @@ impl<'a> Sheet<'a> {
     }
 
     fn legend_place(&self) -> (f64, f64) {
-        let bars: f64 = self
-            .colour_bars
+        self.legend
+            .place(self.plot, self.bars_width() + self.right_axes_room())
+    }
+
+    /// The room that colour bars beside the plot take.
+    fn bars_width(&self) -> f64 {
+        self.colour_bars
             .iter()
             .filter(|bar| bar.is_beside())
             .map(ColourBar::width)
-            .sum();
-        self.legend.place(self.plot, bars + self.right_axes_room())
+            .sum()
     }
 }
 
