@@ -175,7 +175,7 @@ build_packages() {
 
 build() {
     if [ ! -d target/release/deps ]; then
-        say "Building kernel and prelude: the first time takes 30 to 50 minutes on two cores."
+        say "Building kernel and prelude: the first time takes about 20 minutes on two cores."
     fi
     local artifacts=target/prelude-artifacts.json
     mkdir -p target
@@ -216,13 +216,11 @@ test_all() {
         say "Installing chromium for the screenshot test ..."
         { apt-get -qq update && apt-get -qq install -y --no-install-recommends chromium; } >/dev/null 2>&1 || true
     fi
-    say "Formatting and lints (some minutes the first time) ..."
-    cargo fmt --all -- --check
-    cargo clippy --release --locked --workspace --all-targets -- -D warnings
     say "Rust tests ..."
     export FERROLENS_KERNEL="$installation/bin/ferrolens-kernel"
     # All packages at once: fewer of them would resolve other features and build dependencies anew.
     cargo test --release --locked --workspace --lib --bins --tests
+    cargo test --release --locked --workspace --doc
     say "Python tests ..."
     [ -z "$prefix" ] || export JUPYTER_PATH="$prefix/share/jupyter${JUPYTER_PATH:+:$JUPYTER_PATH}"
     "$environment/bin/python" -m pytest -q tests/jupyter

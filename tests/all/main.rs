@@ -3,4 +3,5 @@
 mod golden;
 mod kernel;
 mod model;
+mod tables;
 mod tidy;

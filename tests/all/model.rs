@@ -9,6 +9,7 @@ mod gradients;
 mod hooks;
 mod interventions;
 mod loading;
+mod stories;
 mod text;
 
 use crate::golden::Golden;

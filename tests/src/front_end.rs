@@ -28,6 +28,7 @@ pub struct FrontEnd {
     /// Messages on iopub that belong to a request which has not been collected yet.
     waiting: Vec<Message>,
     ended: bool,
+    patience: Duration,
 }
 
 /// A reply, and what was published for the same request.
@@ -148,14 +149,20 @@ impl FrontEnd {
             process,
             waiting: Vec::new(),
             ended: false,
+            patience: PATIENCE,
         };
         front_end.wait_until_heard();
         front_end
     }
 
+    /// How long each wait may last, for kernels slower than ours.
+    pub fn wait_at_most(&mut self, patience: Duration) {
+        self.patience = patience;
+    }
+
     /// A subscription takes effect some time after the connection: asks until iopub answers.
     fn wait_until_heard(&mut self) {
-        let deadline = Instant::now() + PATIENCE;
+        let deadline = Instant::now() + self.patience;
         loop {
             let id = self.send("kernel_info_request", json!({}));
             self.reply_to(&id);
@@ -229,7 +236,7 @@ impl FrontEnd {
                 .send(frames)
                 .await
                 .expect("the kernel takes it");
-            tokio::time::timeout(PATIENCE, self.control.recv())
+            tokio::time::timeout(self.patience, self.control.recv())
                 .await
                 .expect("a reply in time")
                 .expect("a reply")
@@ -267,7 +274,7 @@ impl FrontEnd {
     /// Waits for a question on stdin and answers it.
     pub fn answer_input(&mut self, value: &str) -> Value {
         let question = self.runtime.block_on(async {
-            tokio::time::timeout(PATIENCE, self.stdin.recv())
+            tokio::time::timeout(self.patience, self.stdin.recv())
                 .await
                 .expect("a question in time")
                 .expect("a question")
@@ -293,7 +300,7 @@ impl FrontEnd {
         if let Some(found) = self.waiting.iter().find(|message| belongs(message)) {
             return found.clone();
         }
-        let deadline = Instant::now() + PATIENCE;
+        let deadline = Instant::now() + self.patience;
         while let Some(message) = self.publication(deadline) {
             self.waiting.push(message.clone());
             if belongs(&message) {
@@ -369,7 +376,7 @@ impl FrontEnd {
 
     fn reply_to(&mut self, id: &str) -> Message {
         let reply = self.runtime.block_on(async {
-            tokio::time::timeout(PATIENCE, self.shell.recv())
+            tokio::time::timeout(self.patience, self.shell.recv())
                 .await
                 .expect("a reply in time")
                 .expect("a reply")
@@ -385,7 +392,7 @@ impl FrontEnd {
     fn outputs_of(&mut self, id: &str) -> Outputs {
         let mut outputs = Outputs::default();
         let mut busy = false;
-        let deadline = Instant::now() + PATIENCE;
+        let deadline = Instant::now() + self.patience;
         let mut kept = std::mem::take(&mut self.waiting).into_iter();
         loop {
             let message = match kept.next() {

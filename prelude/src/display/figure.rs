@@ -47,12 +47,28 @@ pub(super) fn bundle(mut figure: Value) -> Bundle {
     if let Some(parts) = figure.as_object_mut() {
         parts.retain(|_, part| !part.is_null());
     }
-    let picture = static_picture::draw(&figure);
+    let picture = static_picture::draw_or_say(&figure);
+    stand_titles_off(&mut figure["layout"]);
     let mut bundle = text(description(&figure));
     bundle.insert("text/html".to_owned(), html(&figure, &picture).into());
     bundle.insert("image/svg+xml".to_owned(), picture.into());
     bundle.insert(MIME.to_owned(), figure);
     bundle
+}
+
+/// Keeps axis titles clear of long tick labels: without a distance of its own plotly writes the
+/// title among them, and its Rust crate has no field for one.
+fn stand_titles_off(layout: &mut Value) {
+    const PIXELS: u32 = 12;
+    for (name, axis) in layout.as_object_mut().into_iter().flatten() {
+        let is_axis = name.starts_with("xaxis") || name.starts_with("yaxis");
+        if is_axis
+            && axis["automargin"] == true
+            && let Some(title) = axis.get_mut("title").and_then(Value::as_object_mut)
+        {
+            title.entry("standoff").or_insert_with(|| PIXELS.into());
+        }
+    }
 }
 
 fn html(figure: &Value, picture: &str) -> String {
@@ -137,6 +153,22 @@ mod tests {
         assert_eq!(bundle["text/plain"], "Plot \"Strength\" of 1 trace: bar");
         assert_eq!(bundle[MIME]["data"][0]["y"][0], 1.5);
         assert!(bundle[MIME].get("frames").is_none());
+    }
+
+    #[test]
+    fn titles_keep_clear_of_labels_unless_the_figure_says_otherwise() {
+        let mut layout = serde_json::json!({
+            "xaxis": {"automargin": true, "title": {"text": "token"}},
+            "xaxis2": {"automargin": true, "title": {"text": "token", "standoff": 3}},
+            "yaxis": {"title": {"text": "nats"}},
+            "yaxis2": {"automargin": true},
+        });
+        let given = layout.clone();
+        stand_titles_off(&mut layout);
+        assert_eq!(layout["xaxis"]["title"]["standoff"], 12);
+        for untouched in ["xaxis2", "yaxis", "yaxis2"] {
+            assert_eq!(layout[untouched], given[untouched]);
+        }
     }
 
     #[test]

@@ -33,8 +33,27 @@ pub(super) use ticks::nice_step;
 /// plotly's size of a figure that names none.
 const DEFAULT_SIZE: (f64, f64) = (700.0, 450.0);
 
+/// [`draw`], or a picture that says that it failed: no figure is lost for its picture. A panic is
+/// then on stderr, where panics that a cell survives are told.
+pub(super) fn draw_or_say(figure: &Value) -> String {
+    let drawn = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| draw(figure)));
+    drawn.unwrap_or_else(|_| could_not_draw())
+}
+
+fn could_not_draw() -> String {
+    let (width, height) = DEFAULT_SIZE;
+    let mut paper = Paper::new(width, height, Colour::WHITE);
+    let text = "This figure has no picture.<br>Open the notebook in JupyterLab to see it.";
+    paper.text(
+        (width / 2.0, height / 2.0),
+        &Label::new(text),
+        TextStyle::default(),
+    );
+    paper.finish("A figure without a picture")
+}
+
 /// Draws the figure `{"data": […], "layout": {…}}` as SVG.
-pub(super) fn draw(figure: &Value) -> String {
+fn draw(figure: &Value) -> String {
     let layout = with_template(&figure["layout"]);
     let (width, height) = size(&layout);
     let shown: Vec<Trace> = figure["data"]

@@ -47,6 +47,21 @@ fn shutdown_leaves_no_process_and_no_folder_also_in_the_middle_of_a_cell() {
 }
 
 #[test]
+fn a_shutdown_that_old_front_ends_ask_for_on_shell_ends_the_kernel_in_the_middle_of_a_cell() {
+    let mut front_end = FrontEnd::start();
+    let cell = front_end.submit(
+        "println!(\"in\"); loop { std::hint::spin_loop() }",
+        json!({}),
+    );
+    front_end.wait_for(&cell, "stream");
+    let shutdown = front_end.send("shutdown_request", json!({"restart": false}));
+    front_end.wait_for(&shutdown, "shutdown_reply");
+    front_end.wait_for_end();
+    wait_for_no_process(&front_end.temporary());
+    front_end.forget();
+}
+
+#[test]
 fn a_killed_kernel_leaves_no_process_and_no_folder() {
     let mut front_end = FrontEnd::start();
     let cell = front_end.submit(

@@ -13,6 +13,12 @@ fn texts(svg: &str) -> Vec<String> {
         .collect()
 }
 
+#[test]
+fn a_figure_that_cannot_be_drawn_says_so() {
+    let texts = texts(&super::could_not_draw());
+    assert!(texts[0].contains("no picture"), "{texts:?}");
+}
+
 fn has(figure: &Value, expected: &[&str]) -> String {
     let svg = draw(figure);
     let texts = texts(&svg);
