@@ -27,7 +27,9 @@ mod weight_access;
 mod weights;
 
 pub use cache::ActivationCache;
-pub use config::{Activation, Architecture, Config, Normalization};
+pub use config::{
+    Activation, Architecture, Config, Normalization, Positions, Rotary, RotaryScaling,
+};
 pub use filter::{All, IntoFilter, NamesFilter};
 pub use generate::{Generate, Generation};
 pub use hooks::{HookOutput, Hooks};

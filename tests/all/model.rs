@@ -4,6 +4,7 @@
 #![allow(non_snake_case)]
 
 mod errors;
+mod families;
 mod forward;
 mod gradients;
 mod hooks;

@@ -1,6 +1,9 @@
 //! Model families: each file is one forward pass that reads like its paper.
 
+mod gemma2;
 mod gpt2;
+mod gpt_neox;
+mod llama;
 
 use super::config::{Architecture, Config};
 use super::filter::Offered;
@@ -64,7 +67,16 @@ pub(crate) enum On {
 /// A weight is missing or has the wrong shape.
 pub(crate) fn build(config: &Config, weights: &mut Weights) -> Result<Box<dyn Network>> {
     match config.architecture {
-        Architecture::Gpt2 => Ok(Box::new(gpt2::Gpt2::new(config, weights)?)),
+        // GPT-Neo (Black et al. 2021) differs in its config only: scores are not divided, and every
+        // other layer has a window.
+        Architecture::Gpt2 | Architecture::GptNeo => {
+            Ok(Box::new(gpt2::Gpt2::new(config, weights)?))
+        }
+        Architecture::GptNeoX => Ok(Box::new(gpt_neox::GptNeoX::new(config, weights)?)),
+        Architecture::Llama | Architecture::Gemma => {
+            Ok(Box::new(llama::Llama::new(config, weights)?))
+        }
+        Architecture::Gemma2 => Ok(Box::new(gemma2::Gemma2::new(config, weights)?)),
     }
 }
 

@@ -37,6 +37,17 @@ pub struct Config {
     pub attn_scale: f64,
     /// Whether block `i` divides its attention scores by `i + 1` as well.
     pub scale_attn_by_inverse_layer_idx: bool,
+    /// How a model knows where its tokens stand.
+    pub positions: Positions,
+    /// For each layer how many positions a query sees, its own among them; nothing for all that
+    /// came before. Layers beyond the end of the list see all.
+    pub attn_windows: Vec<Option<usize>>,
+    /// Whether the MLP has a gate: `act(x W_gate) * (x W_in)`.
+    pub gated_mlp: bool,
+    /// `cap * tanh(scores / cap)` before the mask, where there is a cap.
+    pub attn_scores_soft_cap: Option<f64>,
+    /// `cap * tanh(logits / cap)`, where there is a cap.
+    pub output_logits_soft_cap: Option<f64>,
     /// Whether text gets a beginning-of-sequence token in front when it becomes tokens.
     pub default_prepend_bos: bool,
 }
@@ -68,8 +79,23 @@ impl Config {
             eps: 1e-5,
             attn_scale: (d_head as f64).sqrt(),
             scale_attn_by_inverse_layer_idx: false,
+            positions: Positions::Learned,
+            attn_windows: Vec::new(),
+            gated_mlp: false,
+            attn_scores_soft_cap: None,
+            output_logits_soft_cap: None,
             default_prepend_bos: true,
         }
+    }
+
+    /// Number of key and value heads.
+    pub fn key_value_heads(&self) -> usize {
+        self.n_key_value_heads.unwrap_or(self.n_heads)
+    }
+
+    /// How many positions this layer's queries see; nothing for all that came before.
+    pub fn attn_window(&self, layer: usize) -> Option<usize> {
+        self.attn_windows.get(layer).copied().flatten()
     }
 
     /// Checks that the sizes can belong to one model.
@@ -92,7 +118,7 @@ impl Config {
                 )));
             }
         }
-        let key_value_heads = self.n_key_value_heads.unwrap_or(self.n_heads);
+        let key_value_heads = self.key_value_heads();
         if key_value_heads == 0 || !self.n_heads.is_multiple_of(key_value_heads) {
             return Err(Error::new(format!(
                 "the config of {} has {} heads and {key_value_heads} key-value heads: the first \
@@ -100,7 +126,91 @@ impl Config {
                 self.model_name, self.n_heads
             )));
         }
+        if let Positions::Rotary(rotary) = &self.positions
+            && (rotary.dim == 0 || rotary.dim > self.d_head || !rotary.dim.is_multiple_of(2))
+        {
+            return Err(Error::new(format!(
+                "the config of {} turns {} of the {} numbers of a head by position: it must be an \
+                 even number of them.",
+                self.model_name, rotary.dim, self.d_head
+            )));
+        }
         Ok(())
+    }
+}
+
+/// How a model knows where its tokens stand.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub enum Positions {
+    /// A learned vector a position, added to the token's embedding.
+    Learned,
+    /// Queries and keys are turned by angles that grow with the position.
+    Rotary(Rotary),
+}
+
+/// A rotary position embedding (Su et al. 2021, arXiv 2104.09864), in halves: number `i` turns
+/// with number `i + dim / 2`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Rotary {
+    /// How many numbers of each head are turned, from the first.
+    pub dim: usize,
+    /// The base of the frequencies, 10,000 in the paper.
+    pub base: f64,
+    /// How frequencies are stretched for longer contexts.
+    pub scaling: RotaryScaling,
+}
+
+/// How the frequencies of a rotary embedding are stretched.
+#[derive(Clone, Copy, Debug, PartialEq)]
+#[non_exhaustive]
+pub enum RotaryScaling {
+    /// They are not.
+    None,
+    /// All by the same factor.
+    Linear {
+        /// By how much positions are divided.
+        factor: f64,
+    },
+    /// Llama 3.1's: slow frequencies by the factor, fast ones not, those between in part.
+    Llama3 {
+        /// By how much slow frequencies are divided.
+        factor: f64,
+        /// Wavelengths longer than the original context over this are slow.
+        low_freq_factor: f64,
+        /// Wavelengths shorter than the original context over this are fast.
+        high_freq_factor: f64,
+        /// The context that the model was first trained on.
+        original_n_ctx: f64,
+    },
+}
+
+impl Rotary {
+    /// The angle by which each pair turns from one position to the next, `dim / 2` of them.
+    pub(crate) fn frequencies(&self) -> Vec<f64> {
+        let half = (self.dim / 2) as f64;
+        let plain = (0..self.dim / 2).map(|pair| self.base.powf(-(pair as f64) / half));
+        plain.map(|frequency| self.scaling.of(frequency)).collect()
+    }
+}
+
+impl RotaryScaling {
+    fn of(self, frequency: f64) -> f64 {
+        match self {
+            Self::None => frequency,
+            Self::Linear { factor } => frequency / factor,
+            Self::Llama3 {
+                factor,
+                low_freq_factor,
+                high_freq_factor,
+                original_n_ctx,
+            } => {
+                let wavelengths = original_n_ctx * frequency / std::f64::consts::TAU;
+                let smooth = (wavelengths - low_freq_factor) / (high_freq_factor - low_freq_factor);
+                let smooth = smooth.clamp(0., 1.);
+                (1. - smooth) * frequency / factor + smooth * frequency
+            }
+        }
     }
 }
 
@@ -110,12 +220,27 @@ impl Config {
 pub enum Architecture {
     /// GPT-2 (Radford et al. 2019): learned positions, LayerNorm before attention and MLP.
     Gpt2,
+    /// GPT-Neo (Black et al. 2021): every other layer looks back over a window only.
+    GptNeo,
+    /// GPT-NeoX (Black et al. 2022) and Pythia: attention and MLP side by side, rotary positions.
+    GptNeoX,
+    /// Llama (Touvron et al. 2023), and what differs from it in its config only: Mistral, Qwen2.
+    Llama,
+    /// Gemma (Gemma team 2024): Llama with scaled embeddings.
+    Gemma,
+    /// Gemma 2 (Gemma team 2024): norms also behind attention and MLP, soft caps.
+    Gemma2,
 }
 
 impl fmt::Display for Architecture {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Gpt2 => "GPT-2",
+            Self::GptNeo => "GPT-Neo",
+            Self::GptNeoX => "GPT-NeoX",
+            Self::Llama => "Llama",
+            Self::Gemma => "Gemma",
+            Self::Gemma2 => "Gemma 2",
         })
     }
 }
@@ -161,4 +286,15 @@ pub enum Normalization {
     LayerNorm,
     /// LayerNorm without `w` and `b`, which `fold_ln` put into the matrices behind it (`LNPre`).
     LayerNormPre,
+    /// RMSNorm (Zhang and Sennrich 2019): divide by the root of the mean square, scale by `w`.
+    Rms,
+    /// RMSNorm without `w`, which `fold_ln` put into the matrices behind it (`RMSPre`).
+    RmsPre,
+}
+
+impl Normalization {
+    /// Whether the norm subtracts the mean, so that centring what it reads changes nothing.
+    pub fn centres(self) -> bool {
+        matches!(self, Self::LayerNorm | Self::LayerNormPre)
+    }
 }

@@ -1,6 +1,11 @@
 //! Loading a model by name, from a folder, from the Hugging Face Hub or from this library itself.
 
+mod fields;
 mod gpt2;
+mod gpt_neo;
+mod gpt_neox;
+mod linear;
+mod llama;
 mod names;
 mod safetensors;
 mod source;
@@ -93,7 +98,7 @@ impl Default for LoadOptions {
 }
 
 impl LoadOptions {
-    /// All processing on, `f32`, on the fastest device.
+    /// All processing that applies to the model, `f32`, on the fastest device.
     pub fn new() -> Self {
         Self {
             processing: Processing::ALL,
@@ -115,29 +120,30 @@ impl LoadOptions {
     /// Whether to fold LayerNorm's weights into the matrices behind it.
     #[must_use]
     pub fn fold_ln(mut self, on: bool) -> Self {
-        self.processing.fold_ln = on;
+        self.processing.fold_ln = Some(on);
         self
     }
 
     /// Whether to subtract from every weight that writes to the residual stream its mean over
-    /// `d_model`, which LayerNorm would remove.
+    /// `d_model`, which LayerNorm would remove. RMSNorm would not: asked for, it is refused there.
     #[must_use]
     pub fn center_writing_weights(mut self, on: bool) -> Self {
-        self.processing.center_writing_weights = on;
+        self.processing.center_writing_weights = Some(on);
         self
     }
 
     /// Whether to subtract from the unembedding its mean over the vocabulary, which softmax ignores.
+    /// Refused where logits have a soft cap.
     #[must_use]
     pub fn center_unembed(mut self, on: bool) -> Self {
-        self.processing.center_unembed = on;
+        self.processing.center_unembed = Some(on);
         self
     }
 
     /// Whether to move value biases into attention's output bias, as a pattern's rows sum to 1.
     #[must_use]
     pub fn fold_value_biases(mut self, on: bool) -> Self {
-        self.processing.fold_value_biases = on;
+        self.processing.fold_value_biases = Some(on);
         self
     }
 
@@ -185,6 +191,11 @@ fn load(name_or_path: &str, options: LoadOptions) -> Result<HookedTransformer> {
     let files = TensorFiles::open(&source)?;
     let mut weights = match config.architecture {
         Architecture::Gpt2 => gpt2::weights(&files, &config)?,
+        Architecture::GptNeo => gpt_neo::weights(&files, &config)?,
+        Architecture::GptNeoX => gpt_neox::weights(&files, &config)?,
+        Architecture::Llama | Architecture::Gemma | Architecture::Gemma2 => {
+            llama::weights(&files, &config)?
+        }
     };
     process(&mut config, &mut weights, options.processing)?;
     let device = options.device.unwrap_or_else(default_device);
@@ -197,8 +208,14 @@ fn read_config(source: &Source, json: &Value) -> Result<Config> {
     let family = json.get("model_type").and_then(Value::as_str);
     let config = match family {
         Some("gpt2") => gpt2::config(json),
+        Some("gpt_neo") => gpt_neo::config(json),
+        Some("gpt_neox") => gpt_neox::config(json),
+        Some("llama" | "mistral" | "qwen2") => llama::config(json, Architecture::Llama),
+        Some("gemma") => llama::config(json, Architecture::Gemma),
+        Some("gemma2") => llama::config(json, Architecture::Gemma2),
         Some(other) => Err(Error::new(format!(
-            "models of type `{other}` are not supported yet: `gpt2` is."
+            "models of type `{other}` are not supported: gpt2, gpt_neo, gpt_neox, llama, mistral, \
+             qwen2, gemma and gemma2 are."
         ))),
         None => Err(Error::new(
             "there is no `model_type`, so the model's family is not known: add it, as in \

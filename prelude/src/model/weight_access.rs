@@ -89,14 +89,16 @@ impl HookedTransformer {
     stacked! {
         /// Query matrices, `[layer, head, d_model, d_head]`.
         W_Q => "attn.W_Q",
-        /// Key matrices, `[layer, head, d_model, d_head]`.
+        /// Key matrices, `[layer, head, d_model, d_head]`, repeated where heads share them.
         W_K => "attn.W_K",
-        /// Value matrices, `[layer, head, d_model, d_head]`.
+        /// Value matrices, `[layer, head, d_model, d_head]`, repeated where heads share them.
         W_V => "attn.W_V",
         /// Output matrices of attention, `[layer, head, d_head, d_model]`.
         W_O => "attn.W_O",
         /// Matrices into the MLP, `[layer, d_model, d_mlp]`.
         W_in => "mlp.W_in",
+        /// Matrices into the gate of a gated MLP, `[layer, d_model, d_mlp]`.
+        W_gate => "mlp.W_gate",
         /// Matrices out of the MLP, `[layer, d_mlp, d_model]`.
         W_out => "mlp.W_out",
         /// Query biases, `[layer, head, d_head]`.
@@ -117,6 +119,15 @@ impl HookedTransformer {
         let layers = (0..self.config().n_layers)
             .map(|layer| self.weight(&format!("blocks.{layer}.{weight}")))
             .collect::<Result<Vec<_>>>()?;
-        Ok(Tensor::stack(&layers, 0)?)
+        let stack = Tensor::stack(&layers, 0)?;
+        let is_shared = ["attn.W_K", "attn.W_V", "attn.b_K", "attn.b_V"].contains(&weight);
+        let config = self.config();
+        let sharing = config.n_heads / config.key_value_heads();
+        if !is_shared || sharing == 1 {
+            return Ok(stack);
+        }
+        let mut repeated = stack.dims().to_vec(); // [layer, key-value head, ..]
+        repeated.insert(2, sharing);
+        Ok(stack.unsqueeze(2)?.broadcast_as(repeated)?.flatten(1, 2)?)
     }
 }

@@ -5,8 +5,13 @@ use crate::golden::{Golden, PROCESSED, UNPROCESSED, assert_cache, assert_close, 
 use candle_core::{DType, Device, Tensor};
 use ferrolens::model::{Config, HookedTransformer, LoadOptions, PaddingSide, Site};
 
-fn every_activation(model: &HookedTransformer, file: &str, tolerance: f32) {
-    let recorded = gpt2().tensors(file);
+pub(super) fn every_activation(
+    golden: &Golden,
+    model: &HookedTransformer,
+    file: &str,
+    tolerance: f32,
+) {
+    let recorded = golden.tensors(file);
     let tokens = &recorded["tokens"];
     let with_result = model.use_attn_result(true);
     let (logits, cache) = with_result.run_with_cache(tokens, ()).unwrap();
@@ -50,12 +55,17 @@ fn every_activation(model: &HookedTransformer, file: &str, tolerance: f32) {
 
 #[test]
 fn the_unprocessed_model_is_transformer_lens_at_every_hook_point() {
-    every_activation(&unprocessed(), "tl_unprocessed.safetensors", UNPROCESSED);
+    every_activation(
+        &gpt2(),
+        &unprocessed(),
+        "tl_unprocessed.safetensors",
+        UNPROCESSED,
+    );
 }
 
 #[test]
 fn the_processed_model_is_transformer_lens_at_every_hook_point() {
-    every_activation(&processed(), "tl_processed.safetensors", PROCESSED);
+    every_activation(&gpt2(), &processed(), "tl_processed.safetensors", PROCESSED);
 }
 
 #[test]
@@ -184,14 +194,18 @@ fn a_run_can_start_where_another_stopped() {
 
 #[test]
 fn padding_does_not_change_what_is_real() {
-    let recorded = gpt2().tensors("batch_padding.safetensors");
-    let model = processed();
+    padded_batches(&gpt2(), &processed());
+}
+
+pub(super) fn padded_batches(golden: &Golden, model: &HookedTransformer) {
+    let recorded = golden.tensors("batch_padding.safetensors");
     let texts: Vec<String> =
-        serde_json::from_value(gpt2().json("tl_tokenisation.json")["batch_texts"].clone()).unwrap();
+        serde_json::from_value(golden.json("tl_tokenisation.json")["batch_texts"].clone()).unwrap();
     let lengths: Vec<usize> = texts
         .iter()
         .map(|text| model.to_tokens(text).unwrap().dim(1).unwrap())
         .collect();
+    let longest = *lengths.iter().max().unwrap();
     for (name, side) in [("right", PaddingSide::Right), ("left", PaddingSide::Left)] {
         let theirs = &recorded[&format!("{name}/logits")];
         let from_tokens = model
@@ -201,7 +215,7 @@ fn padding_does_not_change_what_is_real() {
             .unwrap();
         let from_texts = model.run(&texts).padding_side(side).logits().unwrap();
         for (row, length) in lengths.iter().enumerate() {
-            let start = if name == "left" { 12 - length } else { 0 };
+            let start = if name == "left" { longest - length } else { 0 };
             let real =
                 |logits: &Tensor| logits.get(row).unwrap().narrow(0, start, *length).unwrap();
             let label = format!("{name} padding, row {row}");

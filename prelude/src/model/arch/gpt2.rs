@@ -59,50 +59,14 @@ impl Block {
     }
 }
 
-/// Where queries, keys and values can be given inputs of their own.
-const SPLIT: [Site; 4] = [Site::AttnIn, Site::QInput, Site::KInput, Site::VInput];
-
-impl Gpt2 {
-    /// What attention reads: the normalized residual stream, one for all unless a hook point asks
-    /// for each head's own.
-    fn attention_input(
-        &self,
-        layer: usize,
-        resid_pre: &Tensor,
-        pass: &mut Pass,
-    ) -> Step<AttentionInput> {
-        let Block { ln1, attn, .. } = &self.blocks[layer];
-        if !SPLIT.iter().any(|site| pass.wants(*site, layer)) {
-            let normalized = ln1.forward(resid_pre, layer, pass)?; // [batch, pos, d_model]
-            return Ok(AttentionInput::Joint(normalized));
-        }
-        let (batch, pos, d_model) = resid_pre.dims3()?;
-        let every_head = (batch, pos, attn.n_heads(), d_model);
-        let attn_in = resid_pre
-            .unsqueeze(2)?
-            .broadcast_as(every_head)?
-            .contiguous()?;
-        let attn_in = pass.at(Site::AttnIn, layer, attn_in)?; // [batch, pos, head, d_model]
-        let q_input = pass.at(Site::QInput, layer, attn_in.clone())?;
-        let k_input = pass.at(Site::KInput, layer, attn_in.clone())?;
-        let v_input = pass.at(Site::VInput, layer, attn_in)?;
-        // As in TransformerLens, the norm's own points then come once for each of the three.
-        pass.repeats(Site::Ln1Scale, layer, 3);
-        pass.repeats(Site::Ln1Normalized, layer, 3);
-        Ok(AttentionInput::Split([
-            ln1.forward(&q_input, layer, pass)?, // [batch, pos, head, d_model]
-            ln1.forward(&k_input, layer, pass)?,
-            ln1.forward(&v_input, layer, pass)?,
-        ]))
-    }
-}
-
 impl Network for Gpt2 {
     fn embed(&self, tokens: &Padded, pass: &mut Pass) -> Step<Tensor> {
         let embed = self.embed.tokens(&tokens.tokens)?; // [batch, pos, d_model]
         let embed = pass.at(Site::Embed, 0, embed)?;
-        let pos_embed = self.embed.positions(tokens)?; // [batch, pos, d_model]
-        let pos_embed = pass.at(Site::PosEmbed, 0, pos_embed)?;
+        let Some(pos_embed) = self.embed.positions(tokens)? else {
+            return Ok(embed);
+        };
+        let pos_embed = pass.at(Site::PosEmbed, 0, pos_embed)?; // [batch, pos, d_model]
         Ok((embed + pos_embed)?)
     }
 
@@ -114,14 +78,14 @@ impl Network for Gpt2 {
         pass: &mut Pass,
     ) -> Step<Tensor> {
         let Block {
-            ln1: _,
+            ln1,
             attn,
             ln2,
             mlp,
         } = &self.blocks[layer];
         let resid_pre = pass.at(Site::ResidPre, layer, residual)?; // [batch, pos, d_model]
 
-        let attn_in = self.attention_input(layer, &resid_pre, pass)?;
+        let attn_in = AttentionInput::new(&resid_pre, ln1, attn, layer, pass)?;
         let attn_out = attn.forward(&attn_in, mask, layer, pass)?;
         let attn_out = pass.at(Site::AttnOut, layer, attn_out)?; // [batch, pos, d_model]
         let resid_mid = (resid_pre + attn_out)?;

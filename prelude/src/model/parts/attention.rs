@@ -1,11 +1,16 @@
 //! Multi-head causal attention.
 
+mod input;
 mod mask;
 mod projection;
+mod rotary;
 
+pub(crate) use input::AttentionInput;
 pub(crate) use mask::AttentionMask;
 
+use self::mask::Scores;
 use self::projection::Projection;
+use self::rotary::Rotary;
 use crate::error::Result;
 use crate::model::config::Config;
 use crate::model::names::Site;
@@ -14,9 +19,11 @@ use crate::model::pass::{Pass, Step};
 use crate::model::weights::Weights;
 use candle_core::{Result as CandleResult, Tensor};
 
-/// `softmax(Q K^T / scale + mask) V`, head by head, mixed by `W_O`.
+/// `softmax(Q K^T / scale + mask) V`, head by head, mixed by `W_O`. Several query heads may share the
+/// keys and values of one.
 ///
-/// Source: Vaswani et al. 2017 (arXiv 1706.03762); shapes and hook points as in TransformerLens.
+/// Source: Vaswani et al. 2017 (arXiv 1706.03762), Ainslie et al. 2023 (arXiv 2305.13245) for shared
+/// keys and values; shapes and hook points as in TransformerLens.
 #[derive(Debug)]
 pub(crate) struct Attention {
     projection: Projection,
@@ -25,15 +32,8 @@ pub(crate) struct Attention {
     /// `[head, d_head, d_model]`.
     W_O_by_head: Tensor,
     b_O: Tensor,
-    scale: f64,
-}
-
-/// What attention reads.
-pub(crate) enum AttentionInput {
-    /// The same for queries, keys and values of all heads: `[batch, pos, d_model]`.
-    Joint(Tensor),
-    /// Queries', keys' and values' own for each head: `[batch, pos, head, d_model]` each.
-    Split([Tensor; 3]),
+    rotary: Option<Rotary>,
+    scores: Scores,
 }
 
 impl Attention {
@@ -56,13 +56,23 @@ impl Attention {
             W_O,
             W_O_by_head: by_head,
             b_O: weights.get(&name("b_O", layer), &[d_model])?,
-            scale: config.attn_scale * by_layer,
+            rotary: Rotary::new(&config.positions),
+            scores: Scores {
+                scale: config.attn_scale * by_layer,
+                soft_cap: config.attn_scores_soft_cap,
+                window: config.attn_window(layer),
+            },
         })
     }
 
     /// Number of query heads.
     pub(crate) fn n_heads(&self) -> usize {
         self.projection.n_heads()
+    }
+
+    /// Number of heads that keys and values have.
+    pub(crate) fn n_key_value_heads(&self) -> usize {
+        self.projection.n_key_value_heads()
     }
 
     /// `[batch, pos, d_model]`.
@@ -81,10 +91,22 @@ impl Attention {
         let k = pass.at(Site::K, layer, k)?;
         let v = pass.at(Site::V, layer, v)?;
 
+        let (q, k) = match &self.rotary {
+            None => (q, k),
+            Some(rotary) => {
+                let angles = mask.angles(rotary, &q)?;
+                let q = pass.at(Site::RotQ, layer, rotary.turn(&q, angles)?)?;
+                let k = pass.at(Site::RotK, layer, rotary.turn(&k, angles)?)?;
+                (q, k)
+            }
+        };
+        let k = self.for_every_head(k)?; // [batch, pos, head, d_head]
+        let v = self.for_every_head(v)?;
+
         let q = q.transpose(1, 2)?.contiguous()?; // [batch, head, query, d_head]
         let k = k.transpose(1, 2)?.contiguous()?; // [batch, head, key, d_head]
         let products = q.matmul(&k.t()?)?; // [batch, head, query, key]
-        let pattern = mask.pattern(products, self.scale, layer, pass)?;
+        let pattern = mask.pattern(products, self.scores, layer, pass)?;
 
         let v = v.transpose(1, 2)?.contiguous()?; // [batch, head, key, d_head]
         let z = pattern.matmul(&v)?.transpose(1, 2)?; // [batch, query, head, d_head]
@@ -97,6 +119,18 @@ impl Attention {
         }
         let heads = z.flatten(2, 3)?; // [batch, pos, head * d_head]
         Ok(linear(&heads, &self.W_O, Some(&self.b_O))?)
+    }
+
+    /// Keys or values of fewer heads, each repeated for the query heads that share it:
+    /// `[batch, pos, key-value head, d_head]` to `[batch, pos, head, d_head]`.
+    fn for_every_head(&self, x: Tensor) -> CandleResult<Tensor> {
+        let (batch, pos, shared, d_head) = x.dims4()?;
+        let heads = self.n_heads();
+        if shared == heads {
+            return Ok(x);
+        }
+        let repeated = (batch, pos, shared, heads / shared, d_head);
+        x.unsqueeze(3)?.broadcast_as(repeated)?.flatten(2, 3)
     }
 
     /// What each head writes: `z[.., head, :] W_O[head]`, `[batch, pos, head, d_model]`.

@@ -2,7 +2,7 @@
 
 use super::{fast_layout, linear};
 use crate::error::Result;
-use crate::model::config::Config;
+use crate::model::config::{Config, Positions};
 use crate::model::padded::Padded;
 use crate::model::weights::Weights;
 use candle_core::{Result as CandleResult, Tensor};
@@ -11,14 +11,19 @@ use candle_core::{Result as CandleResult, Tensor};
 #[derive(Debug)]
 pub(crate) struct Embed {
     W_E: Tensor,
-    W_pos: Tensor,
+    W_pos: Option<Tensor>,
 }
 
 impl Embed {
     pub(crate) fn new(config: &Config, weights: &Weights) -> Result<Self> {
         Ok(Self {
             W_E: weights.get("embed.W_E", &[config.d_vocab, config.d_model])?,
-            W_pos: weights.get("pos_embed.W_pos", &[config.n_ctx, config.d_model])?,
+            W_pos: match config.positions {
+                Positions::Learned => {
+                    Some(weights.get("pos_embed.W_pos", &[config.n_ctx, config.d_model])?)
+                }
+                Positions::Rotary(_) => None,
+            },
         })
     }
 
@@ -30,17 +35,22 @@ impl Embed {
     }
 
     /// The positions of these tokens, `[batch, pos, d_model]`: 0, 1, ... from the first real token.
-    pub(crate) fn positions(&self, padded: &Padded) -> CandleResult<Tensor> {
+    /// Nothing where positions are not learned.
+    pub(crate) fn positions(&self, padded: &Padded) -> CandleResult<Option<Tensor>> {
+        let Some(W_pos) = &self.W_pos else {
+            return Ok(None);
+        };
         let (batch, pos) = padded.tokens.dims2()?;
-        let rows = self.W_pos.narrow(0, 0, pos)?; // [pos, d_model]
+        let rows = W_pos.narrow(0, 0, pos)?; // [pos, d_model]
         let Some(first) = &padded.first else {
-            return rows.unsqueeze(0)?.broadcast_as((batch, pos, rows.dim(1)?));
+            let all = rows.unsqueeze(0)?;
+            return all.broadcast_as((batch, pos, rows.dim(1)?)).map(Some);
         };
         let shifted = first
             .iter()
             .map(|first| rows.narrow(0, 0, pos - first)?.pad_with_zeros(0, *first, 0))
             .collect::<CandleResult<Vec<_>>>()?;
-        Tensor::stack(&shifted, 0)
+        Tensor::stack(&shifted, 0).map(Some)
     }
 }
 
@@ -50,6 +60,7 @@ pub(crate) struct Unembed {
     /// `[d_model, d_vocab]`; the same memory as `W_E` where the two are tied.
     W_U: Tensor,
     b_U: Option<Tensor>,
+    soft_cap: Option<f64>,
 }
 
 impl Unembed {
@@ -60,11 +71,20 @@ impl Unembed {
         Ok(Self {
             W_U,
             b_U: weights.find("unembed.b_U", &[config.d_vocab])?,
+            soft_cap: config.output_logits_soft_cap,
         })
     }
 
     /// `[batch, pos, d_model]` to `[batch, pos, d_vocab]`.
     pub(crate) fn forward(&self, x: &Tensor) -> CandleResult<Tensor> {
         linear(x, &self.W_U, self.b_U.as_ref())
+    }
+
+    /// The logits that leave the model: `cap * tanh(logits / cap)` where there is a cap.
+    pub(crate) fn cap(&self, logits: Tensor) -> CandleResult<Tensor> {
+        match self.soft_cap {
+            Some(cap) => (logits / cap)?.tanh()? * cap,
+            None => Ok(logits),
+        }
     }
 }

@@ -1,4 +1,4 @@
-//! The two-layer MLP.
+//! The two-layer MLP, with a gate or without.
 
 use crate::error::Result;
 use crate::math;
@@ -7,11 +7,15 @@ use crate::model::names::Site;
 use crate::model::parts::{fast_layout, linear};
 use crate::model::pass::{Pass, Step};
 use crate::model::weights::Weights;
-use candle_core::Tensor;
+use candle_core::{Result as CandleResult, Tensor};
 
-/// `act(x W_in + b_in) W_out + b_out`.
+/// `act(x W_in + b_in) W_out + b_out`, or with a gate `(act(x W_gate) * (x W_in) + b_in) W_out + b_out`.
+///
+/// Source of the gate: Shazeer 2020 (arXiv 2002.05202); hook points as in TransformerLens, where
+/// `hook_pre` is what the activation function reads.
 #[derive(Debug)]
 pub(crate) struct Mlp {
+    W_gate: Option<Tensor>,
     W_in: Tensor,
     b_in: Tensor,
     W_out: Tensor,
@@ -27,7 +31,16 @@ impl Mlp {
         let W_out = fast_layout(&weights.get(&name("W_out"), &[d_mlp, d_model])?)?;
         weights.set(name("W_in"), W_in.clone());
         weights.set(name("W_out"), W_out.clone());
+        let W_gate = match config.gated_mlp {
+            true => {
+                let W_gate = fast_layout(&weights.get(&name("W_gate"), &[d_model, d_mlp])?)?;
+                weights.set(name("W_gate"), W_gate.clone());
+                Some(W_gate)
+            }
+            false => None,
+        };
         Ok(Self {
+            W_gate,
             W_in,
             b_in: weights.get(&name("b_in"), &[d_mlp])?,
             W_out,
@@ -38,15 +51,28 @@ impl Mlp {
 
     /// `[batch, pos, d_model]` to the same shape.
     pub(crate) fn forward(&self, x: &Tensor, layer: usize, pass: &mut Pass) -> Step<Tensor> {
-        let pre = linear(x, &self.W_in, Some(&self.b_in))?; // [batch, pos, d_mlp]
-        let pre = pass.at(Site::Pre, layer, pre)?;
-        let post = match self.activation {
-            Activation::GeluNew => math::gelu_new(&pre)?,
-            Activation::Gelu => pre.gelu_erf()?,
-            Activation::Relu => pre.relu()?,
-            Activation::Silu => pre.silu()?,
+        let post = match &self.W_gate {
+            None => {
+                let pre = linear(x, &self.W_in, Some(&self.b_in))?; // [batch, pos, d_mlp]
+                let pre = pass.at(Site::Pre, layer, pre)?;
+                self.activate(&pre)?
+            }
+            Some(W_gate) => {
+                let pre = pass.at(Site::Pre, layer, linear(x, W_gate, None)?)?;
+                let linear = pass.at(Site::PreLinear, layer, linear(x, &self.W_in, None)?)?;
+                (self.activate(&pre)? * linear)?.broadcast_add(&self.b_in)?
+            }
         };
         let post = pass.at(Site::Post, layer, post)?;
         Ok(linear(&post, &self.W_out, Some(&self.b_out))?)
+    }
+
+    fn activate(&self, pre: &Tensor) -> CandleResult<Tensor> {
+        match self.activation {
+            Activation::GeluNew => math::gelu_new(pre),
+            Activation::Gelu => pre.gelu_erf(),
+            Activation::Relu => pre.relu(),
+            Activation::Silu => pre.silu(),
+        }
     }
 }

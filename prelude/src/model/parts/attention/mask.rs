@@ -1,20 +1,33 @@
 //! Which keys each query may see, and the pattern that follows.
 
+use super::rotary::{Angles, Rotary};
 use crate::math;
 use crate::model::names::Site;
 use crate::model::pass::{Pass, Step};
 use candle_core::{D, Result, Tensor};
-use std::sync::OnceLock;
+use std::sync::{Mutex, OnceLock};
 
-/// Which keys each query may see.
+/// How a layer turns products into scores.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Scores {
+    /// What products are divided by.
+    pub(super) scale: f64,
+    /// `cap * tanh(scores / cap)`, where there is a cap.
+    pub(super) soft_cap: Option<f64>,
+    /// How many positions a query sees, its own among them; nothing for all before it.
+    pub(super) window: Option<usize>,
+}
+
+/// Which keys each query may see, and where tokens stand: what all layers of a run share.
 #[derive(Debug)]
 pub(crate) struct AttentionMask {
     pos: usize,
     /// The first position of each row that is not padding, where rows are padded on the left.
     first: Option<Vec<usize>>,
-    /// 0 where a query may look and -inf elsewhere, made when it is first needed: `[query, key]`,
-    /// or `[batch, 1, query, key]` where rows are padded.
-    bias: OnceLock<Tensor>,
+    /// For each window 0 where a query may look and -inf elsewhere, made when it is first needed:
+    /// `[1 or batch, 1, query, key]`.
+    biases: Mutex<Vec<(Option<usize>, Tensor)>>,
+    angles: OnceLock<Angles>,
 }
 
 impl AttentionMask {
@@ -24,68 +37,91 @@ impl AttentionMask {
         Self {
             pos,
             first,
-            bias: OnceLock::new(),
+            biases: Mutex::default(),
+            angles: OnceLock::new(),
         }
     }
 
-    /// The pattern of products `Q K^T`, `[batch, head, query, key]`: divided by `scale`, masked,
-    /// through softmax, with the two hook points on the way. On the CPU it overwrites the products.
-    pub(crate) fn pattern(
+    /// The angles of this run's positions. All layers of a model turn by the same.
+    pub(super) fn angles(&self, rotary: &Rotary, like: &Tensor) -> Result<&Angles> {
+        if let Some(angles) = self.angles.get() {
+            return Ok(angles);
+        }
+        let angles = rotary.angles(self.pos, self.first.as_deref(), like)?;
+        Ok(self.angles.get_or_init(|| angles))
+    }
+
+    /// The pattern of products `Q K^T`, `[batch, head, query, key]`: divided, capped, masked, through
+    /// softmax, with the two hook points on the way. On the CPU it may overwrite the products.
+    pub(super) fn pattern(
         &self,
         products: Tensor,
-        scale: f64,
+        of: Scores,
         layer: usize,
         pass: &mut Pass,
     ) -> Step<Tensor> {
-        let is_plain = self.first.is_none() && math::is_plain(&products);
-        let inverse = (1. / scale) as f32;
-        let is_trained = self.first.is_none() && math::gradient::is_trained(&products);
-        if is_trained && !pass.wants(Site::AttnScores, layer) {
-            let pattern = math::gradient::causal_softmax(&products, inverse)?;
-            return pass.at(Site::Pattern, layer, pattern);
+        let window = of.window.filter(|window| *window < self.pos);
+        let is_simple = self.first.is_none() && window.is_none() && of.soft_cap.is_none();
+        let inverse = (1. / of.scale) as f32;
+        if is_simple && !pass.wants(Site::AttnScores, layer) {
+            if math::gradient::is_trained(&products) {
+                let pattern = math::gradient::causal_softmax(&products, inverse)?;
+                return pass.at(Site::Pattern, layer, pattern);
+            }
+            if math::is_plain(&products) {
+                let pattern = math::causal_softmax(products, inverse)?;
+                return pass.at(Site::Pattern, layer, pattern);
+            }
         }
-        if is_plain && !pass.wants(Site::AttnScores, layer) {
-            let pattern = math::causal_softmax(products, inverse)?;
-            return pass.at(Site::Pattern, layer, pattern);
-        }
-        let scores = match is_plain {
+        let scores = match is_simple && math::is_plain(&products) {
             true => math::causal_scores(products, inverse)?,
             false => {
-                let scaled = (products / scale)?;
-                scaled.broadcast_add(self.bias(&scaled)?)?
+                let scaled = (products / of.scale)?;
+                let capped = match of.soft_cap {
+                    Some(cap) => ((scaled / cap)?.tanh()? * cap)?,
+                    None => scaled,
+                };
+                capped.broadcast_add(&self.bias(window, &capped)?)?
             }
         };
         let scores = pass.at(Site::AttnScores, layer, scores)?;
-        let pattern = self.clear_empty_rows(math::softmax(&scores)?)?;
+        let pattern = self.clear_empty_rows(window, math::softmax(&scores)?)?;
         pass.at(Site::Pattern, layer, pattern)
     }
 
     /// A query that is padding sees no key at all: its row of the pattern is 0, not NaN.
-    fn clear_empty_rows(&self, pattern: Tensor) -> Result<Tensor> {
+    fn clear_empty_rows(&self, window: Option<usize>, pattern: Tensor) -> Result<Tensor> {
         if self.first.is_none() {
             return Ok(pattern);
         }
-        let seen = self.bias(&pattern)?.max_keepdim(D::Minus1)?.eq(0.)?; // [batch, 1, query, 1]
+        let bias = self.bias(window, &pattern)?;
+        let seen = bias.max_keepdim(D::Minus1)?.eq(0.)?; // [batch, 1, query, 1]
         let seen = seen.broadcast_as(pattern.shape())?;
         seen.where_cond(&pattern, &pattern.zeros_like()?)
     }
 
-    fn bias(&self, like: &Tensor) -> Result<&Tensor> {
-        if let Some(bias) = self.bias.get() {
-            return Ok(bias);
+    fn bias(&self, window: Option<usize>, like: &Tensor) -> Result<Tensor> {
+        let mut biases = match self.biases.lock() {
+            Ok(biases) => biases,
+            Err(poisoned) => poisoned.into_inner(),
+        };
+        if let Some((_, bias)) = biases.iter().find(|(of, _)| *of == window) {
+            return Ok(bias.clone());
         }
         let no_padding = vec![0];
         let rows = self.first.as_ref().unwrap_or(&no_padding);
         let mut bias = Vec::with_capacity(rows.len() * self.pos * self.pos);
         for first in rows {
             for query in 0..self.pos {
-                let seen = |key: usize| *first <= key && key <= query;
+                let oldest = window.map_or(0, |window| (query + 1).saturating_sub(window));
+                let seen = |key: usize| *first <= key && oldest <= key && key <= query;
                 let of = |key| if seen(key) { 0f32 } else { f32::NEG_INFINITY };
                 bias.extend((0..self.pos).map(of));
             }
         }
         let shape = (rows.len(), 1, self.pos, self.pos);
         let bias = Tensor::from_vec(bias, shape, like.device())?.to_dtype(like.dtype())?;
-        Ok(self.bias.get_or_init(|| bias))
+        biases.push((window, bias.clone()));
+        Ok(bias)
     }
 }

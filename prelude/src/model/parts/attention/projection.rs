@@ -10,17 +10,19 @@ use candle_core::{Result as CandleResult, Tensor};
 /// `x W_Q + b_Q`, `x W_K + b_K` and `x W_V + b_V`, in one product where that is possible.
 #[derive(Debug)]
 pub(super) struct Projection {
-    /// `[head, d_model, d_head]` and `[head, d_head]`, for queries, keys and values.
+    /// `[head, d_model, d_head]` and `[head, d_head]`, for queries, keys and values; keys and values
+    /// may have fewer heads.
     each: [(Tensor, Tensor); 3],
-    /// `[d_model, 3 * head * d_head]` and `[3 * head * d_head]`. Absent where weights are being
-    /// trained: a fused copy would not follow them.
+    /// All heads of the three side by side: `[d_model, heads * d_head]` and `[heads * d_head]`.
+    /// Absent where weights are being trained: a fused copy would not follow them.
     fused: Option<(Tensor, Tensor)>,
 }
 
 impl Projection {
     pub(super) fn new(config: &Config, weights: &mut Weights, layer: usize) -> Result<Self> {
-        let (d_model, heads, d_head) = (config.d_model, config.n_heads, config.d_head);
-        let get = |which: &str| -> Result<(Tensor, Tensor)> {
+        let (d_model, d_head) = (config.d_model, config.d_head);
+        let shared = config.key_value_heads();
+        let get = |which: &str, heads: usize| -> Result<(Tensor, Tensor)> {
             let weight = name(&format!("W_{which}"), layer);
             let bias = name(&format!("b_{which}"), layer);
             Ok((
@@ -28,7 +30,11 @@ impl Projection {
                 weights.get(&bias, &[heads, d_head])?,
             ))
         };
-        let mut each = [get("Q")?, get("K")?, get("V")?];
+        let mut each = [
+            get("Q", config.n_heads)?,
+            get("K", shared)?,
+            get("V", shared)?,
+        ];
         let trained = |(weight, bias): &(Tensor, Tensor)| weight.track_op() || bias.track_op();
         if each.iter().any(trained) {
             return Ok(Self { each, fused: None });
@@ -36,16 +42,19 @@ impl Projection {
 
         let transposed = |(weight, _): &(Tensor, Tensor)| weight.transpose(1, 2)?.flatten(0, 1);
         let transposed: Vec<Tensor> = each.iter().map(transposed).collect::<CandleResult<_>>()?;
-        let fused = Tensor::cat(&transposed, 0)?; // [3 * head * d_head, d_model]
+        let fused = Tensor::cat(&transposed, 0)?; // [heads * d_head, d_model]
         let flat = |(_, bias): &(Tensor, Tensor)| bias.flatten_all();
         let biases: Vec<Tensor> = each.iter().map(flat).collect::<CandleResult<_>>()?;
         let biases = Tensor::cat(&biases, 0)?;
         // From here on the separate matrices are views of the fused one.
-        for (index, which) in ["W_Q", "W_K", "W_V"].into_iter().enumerate() {
-            let view = fused.narrow(0, index * heads * d_head, heads * d_head)?;
+        let mut start = 0;
+        for ((weight, bias), which) in each.iter_mut().zip(["W_Q", "W_K", "W_V"]) {
+            let heads = bias.dim(0)?;
+            let view = fused.narrow(0, start, heads * d_head)?;
             let view = view.reshape((heads, d_head, d_model))?.transpose(1, 2)?;
             weights.set(name(which, layer), view.clone()); // [head, d_model, d_head]
-            each[index].0 = view;
+            *weight = view;
+            start += heads * d_head;
         }
         Ok(Self {
             each,
@@ -58,17 +67,27 @@ impl Projection {
         self.each[0].1.dims().first().copied().unwrap_or(0)
     }
 
+    /// Number of heads that keys and values have.
+    pub(super) fn n_key_value_heads(&self) -> usize {
+        self.each[1].1.dims().first().copied().unwrap_or(0)
+    }
+
     /// `[batch, pos, d_model]` to three times `[batch, pos, head, d_head]`.
     pub(super) fn forward(&self, x: &Tensor) -> CandleResult<[Tensor; 3]> {
         let (batch, pos, _) = x.dims3()?;
         let (heads, d_head) = self.each[0].1.dims2()?;
+        let shared = self.n_key_value_heads();
         if let Some((weight, bias)) = &self.fused {
-            let all = linear(x, weight, Some(bias))?; // [batch, pos, 3 * head * d_head]
-            let all = all.reshape((batch, pos, 3, heads, d_head))?;
-            let one = |index| all.narrow(2, index, 1)?.squeeze(2);
-            return Ok([one(0)?, one(1)?, one(2)?]);
+            let all = linear(x, weight, Some(bias))?; // [batch, pos, heads * d_head]
+            let all = all.reshape((batch, pos, heads + 2 * shared, d_head))?;
+            return Ok([
+                all.narrow(2, 0, heads)?,
+                all.narrow(2, heads, shared)?,
+                all.narrow(2, heads + shared, shared)?,
+            ]);
         }
         let one = |(weight, bias): &(Tensor, Tensor)| {
+            let heads = bias.dim(0)?;
             let weight = weight.permute((1, 0, 2))?.flatten(1, 2)?; // [d_model, head * d_head]
             linear(x, &weight, Some(&bias.flatten_all()?))?.reshape((batch, pos, heads, d_head))
         };

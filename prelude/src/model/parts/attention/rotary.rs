@@ -1,0 +1,87 @@
+//! Rotary position embedding.
+
+use crate::model::config::{Positions, Rotary as Choice};
+use candle_core::{DType, Result, Tensor};
+
+/// Turns pairs of numbers of each head by angles that grow with the position.
+///
+/// Source: Su et al. 2021 (arXiv 2104.09864), with the pairs of GPT-NeoX: number `i` and number
+/// `i + dim / 2`.
+#[derive(Debug)]
+pub(super) struct Rotary {
+    dim: usize,
+    /// By how much each pair turns from one position to the next.
+    frequencies: Vec<f64>,
+}
+
+/// Cosine and sine of every pair at every position, `[1 or batch, pos, 1, dim / 2]` each.
+#[derive(Clone, Debug)]
+pub(super) struct Angles {
+    cos: Tensor,
+    sin: Tensor,
+}
+
+impl Rotary {
+    /// Nothing where positions are not rotary.
+    pub(super) fn new(positions: &Positions) -> Option<Self> {
+        match positions {
+            Positions::Rotary(choice) => Some(Self::of(choice)),
+            Positions::Learned => None,
+        }
+    }
+
+    fn of(choice: &Choice) -> Self {
+        Self {
+            dim: choice.dim,
+            frequencies: choice.frequencies(),
+        }
+    }
+
+    /// The angles of `pos` positions, counted from `first` in each row that is padded on the left.
+    pub(super) fn angles(
+        &self,
+        pos: usize,
+        first: Option<&[usize]>,
+        like: &Tensor,
+    ) -> Result<Angles> {
+        let rows = first.unwrap_or(&[0]);
+        let positions = rows
+            .iter()
+            .flat_map(|first| (0..pos).map(move |position| position.saturating_sub(*first) as f64));
+        let angles = positions.flat_map(|position| {
+            let turned = self.frequencies.iter();
+            turned.map(move |frequency| position * frequency)
+        });
+        let (cos, sin): (Vec<f64>, Vec<f64>) =
+            angles.map(|angle| (angle.cos(), angle.sin())).unzip();
+        let shape = (rows.len(), pos, 1, self.frequencies.len());
+        let tensor = |values: Vec<f64>| {
+            // The devices convert to less than doubles on the host's side only.
+            let tensor = match like.dtype() {
+                DType::F64 => Tensor::from_vec(values, shape, like.device())?,
+                _ => {
+                    let values: Vec<f32> = values.into_iter().map(|value| value as f32).collect();
+                    Tensor::from_vec(values, shape, like.device())?
+                }
+            };
+            tensor.to_dtype(like.dtype())
+        };
+        Ok(Angles {
+            cos: tensor(cos)?,
+            sin: tensor(sin)?,
+        })
+    }
+
+    /// `[batch, pos, head, d_head]` to the same shape; numbers from `dim` on stay as they are.
+    pub(super) fn turn(&self, x: &Tensor, angles: &Angles) -> Result<Tensor> {
+        let (half, d_head) = (self.dim / 2, x.dim(3)?);
+        let a = x.narrow(3, 0, half)?;
+        let b = x.narrow(3, half, half)?;
+        let turned_a = (a.broadcast_mul(&angles.cos)? - b.broadcast_mul(&angles.sin)?)?;
+        let turned_b = (b.broadcast_mul(&angles.cos)? + a.broadcast_mul(&angles.sin)?)?;
+        match d_head - self.dim {
+            0 => Tensor::cat(&[turned_a, turned_b], 3),
+            rest => Tensor::cat(&[turned_a, turned_b, x.narrow(3, self.dim, rest)?], 3),
+        }
+    }
+}
