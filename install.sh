@@ -79,7 +79,9 @@ uninstall() {
     if [ -x "$installation/bin/ferrolens-kernel" ]; then
         "$installation/bin/ferrolens-kernel" uninstall "${where[@]}"
     fi
-    rm -rf "$installation" "$environment" "$std_source"
+    rm -rf "$installation" "$environment"
+    # Installations elsewhere read the user's copy too.
+    [ -n "$prefix" ] || rm -rf "$std_source"
     say "ferrolens is removed."
 }
 
