@@ -94,6 +94,8 @@ fn rustc(
             "-Cprefer-dynamic",
         ])
         .args(["-Ccodegen-units=16", "-Cstrip=debuginfo", "-Cpanic=unwind"])
+        // Most of the time of a cell that instantiates generics, for code that runs once.
+        .arg("-Clto=off")
         .args(link_args(prebuilt))
         .stdin(Stdio::null());
     // SAFETY: between fork and exec, one system call that takes no memory: the compiler ends when
