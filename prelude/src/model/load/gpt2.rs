@@ -2,6 +2,7 @@
 //!
 //! Source: the layout of Hugging Face's `GPT2LMHeadModel`. Matrices are `Conv1D`: `[in, out]`.
 
+use super::fields::Fields;
 use super::safetensors::TensorFiles;
 use crate::error::{Error, Result};
 use crate::model::config::{Activation, Config};
@@ -15,19 +16,13 @@ use std::collections::HashMap;
 /// # Errors
 /// A size is missing, or a choice is not supported.
 pub(super) fn config(json: &Value) -> Result<Config> {
-    let size = |names: &[&str]| -> Result<usize> {
-        let found = names.iter().find_map(|name| json.get(name)?.as_u64());
-        let found = found.and_then(|size| usize::try_from(size).ok());
-        found.ok_or_else(|| Error::new(format!("`{}` is missing or no size.", names[0])))
-    };
-    let flag =
-        |name: &str, default: bool| json.get(name).and_then(Value::as_bool).unwrap_or(default);
-    let n_ctx = size(&["n_positions", "n_ctx"])?;
+    let fields = Fields(json);
+    let n_ctx = fields.size(&["n_positions", "n_ctx"])?;
     let mut config = Config::gpt2(
-        size(&["n_layer"])?,
-        size(&["n_embd"])?,
-        size(&["n_head"])?,
-        size(&["vocab_size"])?,
+        fields.size(&["n_layer"])?,
+        fields.size(&["n_embd"])?,
+        fields.size(&["n_head"])?,
+        fields.size(&["vocab_size"])?,
         n_ctx,
     );
     if config.d_head * config.n_heads != config.d_model {
@@ -36,19 +31,17 @@ pub(super) fn config(json: &Value) -> Result<Config> {
             config.d_model, config.n_heads
         )));
     }
-    if let Some(d_mlp) = json.get("n_inner").and_then(Value::as_u64) {
-        config.d_mlp = usize::try_from(d_mlp).unwrap_or(config.d_mlp);
-    }
-    if let Some(activation) = json.get("activation_function").and_then(Value::as_str) {
+    config.d_mlp = fields.find_size("n_inner").unwrap_or(config.d_mlp);
+    if let Some(activation) = fields.text("activation_function") {
         config.activation = Activation::from_name(activation)?;
     }
-    if let Some(eps) = json.get("layer_norm_epsilon").and_then(Value::as_f64) {
-        config.eps = eps;
-    }
-    if !flag("scale_attn_weights", true) {
+    config.eps = fields
+        .find_number("layer_norm_epsilon")
+        .unwrap_or(config.eps);
+    if !fields.flag("scale_attn_weights", true) {
         config.attn_scale = 1.;
     }
-    config.scale_attn_by_inverse_layer_idx = flag("scale_attn_by_inverse_layer_idx", false);
+    config.scale_attn_by_inverse_layer_idx = fields.flag("scale_attn_by_inverse_layer_idx", false);
     Ok(config)
 }
 
