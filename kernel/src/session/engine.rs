@@ -17,6 +17,10 @@ use std::sync::Arc;
 /// otherwise costs the first cell that has one a second compilation.
 const OPENING: &str = "use ferrolens::prelude::*;\nstd::env::current_dir()?;";
 
+/// What cells are compiled at until a `:opt` says otherwise. The library that they call is optimised
+/// whatever this is; a cell's own code mostly runs once, and compiles in two thirds of the time.
+const OPT_LEVEL: &str = "1";
+
 /// Makes the analyzer read the prelude before the user's first `let` or Tab does.
 const WARM_UP: &str = "let tensor = Tensor::new(1f32, &Device::Cpu)?; tensor.sha";
 
@@ -54,8 +58,12 @@ impl Engine {
         let (context, outputs) = EvalContext::with_subprocess_command(command)
             .map_err(|error| format!("The Rust engine could not start: {error}"))?;
         drain(outputs);
+        let mut context = CommandContext::with_eval_context(context);
+        context
+            .set_opt_level(OPT_LEVEL)
+            .map_err(|error| format!("The Rust engine could not start: {error}"))?;
         let mut engine = Self {
-            context: CommandContext::with_eval_context(context),
+            context,
             bridge,
             interrupt,
             _folder: folder,

@@ -140,7 +140,7 @@ fn opt_level(manifest: &str) -> &str {
     manifest
         .lines()
         .find_map(|line| line.trim().strip_prefix("opt-level ="))
-        .map_or("2", |level| level.trim().trim_matches('"'))
+        .map_or("1", |level| level.trim().trim_matches('"'))
 }
 
 fn no_space(error: &std::io::Error) -> String {
