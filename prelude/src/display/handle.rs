@@ -117,6 +117,7 @@ mod tests {
 
     #[test]
     fn clear_output_is_a_frame() {
+        let _turn = library::tests::TURN.lock();
         let ((), sent) = crate::emit::fake::with_host(|| clear_output(true));
         assert_eq!(
             sent.frames,
