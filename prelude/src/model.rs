@@ -6,6 +6,7 @@
 #![allow(non_snake_case)]
 
 mod arch;
+mod backward;
 mod cache;
 mod config;
 mod filter;
@@ -19,6 +20,7 @@ mod padded;
 mod parts;
 mod pass;
 mod process;
+mod residual;
 mod run;
 mod text;
 mod tokenizer;
@@ -36,6 +38,7 @@ pub use hooks::{HookOutput, Hooks};
 pub use input::Input;
 pub use load::{LoadOptions, default_device, model_names};
 pub use names::{HookPoint, PointName, Site, get_act_name};
-pub use run::Run;
+pub use residual::{Answer, ResidOptions, ResidualStack};
+pub use run::{BackwardPass, Run};
 pub use tokenizer::{PaddingSide, TokenOptions, Tokenizer};
 pub use transformer::HookedTransformer;

@@ -3,8 +3,10 @@
 // Weights have the field's names (W_E, b_O).
 #![allow(non_snake_case)]
 
+mod analysis;
 mod errors;
 mod families;
+mod formats;
 mod forward;
 mod gradients;
 mod hooks;

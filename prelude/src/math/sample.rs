@@ -9,6 +9,7 @@ use rand::{Rng, SeedableRng};
 pub struct Sampler {
     temperature: f64,
     top_k: Option<usize>,
+    top_p: Option<f64>,
     random: StdRng,
 }
 
@@ -19,8 +20,17 @@ impl Sampler {
         Self {
             temperature,
             top_k,
+            top_p: None,
             random: StdRng::seed_from_u64(seed),
         }
+    }
+
+    /// The same among the likeliest of these whose probabilities sum to `p` at least (nucleus
+    /// sampling, Holtzman et al. 2020, arXiv 1904.09751).
+    #[must_use]
+    pub fn top_p(mut self, p: Option<f64>) -> Self {
+        self.top_p = p;
+        self
     }
 
     /// The index of one logit.
@@ -49,6 +59,17 @@ impl Sampler {
                 temperature => (f64::from(*weight - max) / temperature).exp() as f32,
             };
             total += f64::from(*weight);
+        }
+        if let Some(top_p) = self.top_p {
+            let mut sum = 0.;
+            let reached = candidates.iter().position(|(_, weight)| {
+                sum += f64::from(*weight);
+                sum >= top_p * total
+            });
+            if let Some(last) = reached {
+                candidates.truncate(last + 1);
+                total = sum;
+            }
         }
         let mut drawn = self.random.random::<f64>() * total;
         for (index, weight) in &candidates {
@@ -117,6 +138,12 @@ mod tests {
         }
         assert_eq!(count(&mut Sampler::new(1., Some(2), 7))[2..], [0, 0]);
         assert_eq!(counts, count(&mut Sampler::new(1., None, 7)));
+        // The first has 0.64 of the probability, the first two 0.88.
+        let nucleus = |p: f64| count(&mut Sampler::new(1., None, 7).top_p(Some(p)));
+        assert_eq!(nucleus(0.6), [0, 20_000, 0, 0]);
+        let two = nucleus(0.7);
+        assert!(two[0] > 4_000 && two[2..] == [0, 0], "{two:?}");
+        assert_eq!(nucleus(1.), counts);
     }
 
     #[test]

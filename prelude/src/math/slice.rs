@@ -112,6 +112,22 @@ impl Span {
         }
     }
 
+    /// These entries of a dimension of a tensor; one entry leaves out the dimension.
+    ///
+    /// # Errors
+    /// The dimension has no such entries.
+    pub fn of(&self, tensor: &Tensor, dim: usize) -> Result<Tensor> {
+        if dim >= tensor.rank() {
+            return Err(Error::new(format!(
+                "dimension {dim} does not exist in a tensor of shape {:?}.",
+                tensor.dims()
+            )));
+        }
+        let range = self.resolve(dim, tensor.dims())?;
+        let part = tensor.narrow(dim, range.start, range.len())?;
+        Ok(if self.one { part.squeeze(dim)? } else { part })
+    }
+
     /// The entries as a range of a dimension; negative ends count from the back.
     fn resolve(&self, dim: usize, dims: &[usize]) -> Result<Range<usize>> {
         let size = dims[dim];

@@ -9,7 +9,7 @@ use std::fmt;
 pub struct Config {
     /// The name it was loaded by, such as `gpt2` or `stories-2l`.
     pub model_name: String,
-    /// The family, which decides the forward pass.
+    /// The family, which decides where weights and choices come from.
     pub architecture: Architecture,
     /// Number of blocks.
     pub n_layers: usize,
@@ -21,10 +21,12 @@ pub struct Config {
     pub n_key_value_heads: Option<usize>,
     /// Width of each head.
     pub d_head: usize,
-    /// Number of neurons in each block's MLP.
+    /// Number of neurons in each block's MLP; 0 where blocks have none.
     pub d_mlp: usize,
     /// Number of tokens in the vocabulary.
     pub d_vocab: usize,
+    /// Number of logits; the vocabulary's size but for some toy models.
+    pub d_vocab_out: usize,
     /// The longest prompt, in tokens.
     pub n_ctx: usize,
     /// The MLP's activation function.
@@ -40,8 +42,18 @@ pub struct Config {
     /// How a model knows where its tokens stand.
     pub positions: Positions,
     /// For each layer how many positions a query sees, its own among them; nothing for all that
-    /// came before. Layers beyond the end of the list see all.
+    /// came before. An empty list: all layers see all.
     pub attn_windows: Vec<Option<usize>>,
+    /// Whether blocks have attention only, and no MLP.
+    pub attn_only: bool,
+    /// Whether attention and MLP read the same residual stream, side by side.
+    pub parallel_attn_mlp: bool,
+    /// Whether there is a norm behind attention and behind the MLP as well as before.
+    pub use_normalization_before_and_after: bool,
+    /// Whether queries and keys go through an RMSNorm of each head.
+    pub use_qk_norm: bool,
+    /// Whether the last norm is RMSNorm where the others are LayerNorm.
+    pub final_rms: bool,
     /// Whether the MLP has a gate: `act(x W_gate) * (x W_in)`.
     pub gated_mlp: bool,
     /// `cap * tanh(scores / cap)` before the mask, where there is a cap.
@@ -73,6 +85,7 @@ impl Config {
             d_head,
             d_mlp: 4 * d_model,
             d_vocab,
+            d_vocab_out: d_vocab,
             n_ctx,
             activation: Activation::GeluNew,
             normalization: Normalization::LayerNorm,
@@ -81,6 +94,11 @@ impl Config {
             scale_attn_by_inverse_layer_idx: false,
             positions: Positions::Learned,
             attn_windows: Vec::new(),
+            attn_only: false,
+            parallel_attn_mlp: false,
+            use_normalization_before_and_after: false,
+            use_qk_norm: false,
+            final_rms: false,
             gated_mlp: false,
             attn_scores_soft_cap: None,
             output_logits_soft_cap: None,
@@ -91,6 +109,15 @@ impl Config {
     /// Number of key and value heads.
     pub fn key_value_heads(&self) -> usize {
         self.n_key_value_heads.unwrap_or(self.n_heads)
+    }
+
+    /// How the last norm works, before the unembedding.
+    pub fn final_normalization(&self) -> Normalization {
+        match self.normalization {
+            Normalization::LayerNorm if self.final_rms => Normalization::Rms,
+            Normalization::LayerNormPre if self.final_rms => Normalization::RmsPre,
+            same => same,
+        }
     }
 
     /// How many positions this layer's queries see; nothing for all that came before.
@@ -108,6 +135,7 @@ impl Config {
             ("n_heads", self.n_heads),
             ("d_head", self.d_head),
             ("d_vocab", self.d_vocab),
+            ("d_vocab_out", self.d_vocab_out),
             ("n_ctx", self.n_ctx),
         ];
         for (name, size) in sizes {
@@ -117,6 +145,14 @@ impl Config {
                     self.model_name
                 )));
             }
+        }
+        if !self.attn_windows.is_empty() && self.attn_windows.len() != self.n_layers {
+            return Err(Error::new(format!(
+                "the config of {} says how far {} layers look back, but the model has {}.",
+                self.model_name,
+                self.attn_windows.len(),
+                self.n_layers
+            )));
         }
         let key_value_heads = self.key_value_heads();
         if key_value_heads == 0 || !self.n_heads.is_multiple_of(key_value_heads) {
@@ -147,14 +183,19 @@ pub enum Positions {
     Learned,
     /// Queries and keys are turned by angles that grow with the position.
     Rotary(Rotary),
+    /// A learned vector a position, which queries and keys read beside the residual stream (Press et
+    /// al. 2021, arXiv 2012.15832).
+    Shortformer,
 }
 
-/// A rotary position embedding (Su et al. 2021, arXiv 2104.09864), in halves: number `i` turns
-/// with number `i + dim / 2`.
+/// A rotary position embedding (Su et al. 2021, arXiv 2104.09864).
 #[derive(Clone, Debug, PartialEq)]
 pub struct Rotary {
     /// How many numbers of each head are turned, from the first.
     pub dim: usize,
+    /// Whether neighbours turn together, as in the paper; otherwise number `i` turns with number
+    /// `i + dim / 2`.
+    pub adjacent_pairs: bool,
     /// The base of the frequencies, 10,000 in the paper.
     pub base: f64,
     /// How frequencies are stretched for longer contexts.
@@ -214,7 +255,7 @@ impl RotaryScaling {
     }
 }
 
-/// A family of models: one forward pass, one file in `arch/`.
+/// A family of models: where its config and its weights come from, one file in `load/`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Architecture {
@@ -224,12 +265,21 @@ pub enum Architecture {
     GptNeo,
     /// GPT-NeoX (Black et al. 2022) and Pythia: attention and MLP side by side, rotary positions.
     GptNeoX,
-    /// Llama (Touvron et al. 2023), and what differs from it in its config only: Mistral, Qwen2.
+    /// Llama (Touvron et al. 2023) and SmolLM2.
     Llama,
+    /// Mistral (Jiang et al. 2023): Llama that looks back over a window.
+    Mistral,
+    /// Qwen2 and Qwen2.5 (Qwen team 2024): Llama with biases on queries, keys and values.
+    Qwen2,
+    /// Qwen3 (Qwen team 2025): Llama with norms on queries and keys.
+    Qwen3,
     /// Gemma (Gemma team 2024): Llama with scaled embeddings.
     Gemma,
     /// Gemma 2 (Gemma team 2024): norms also behind attention and MLP, soft caps.
     Gemma2,
+    /// Models in TransformerLens's own format: Neel Nanda's gelu-1l, solu-2l, attn-only-3l, ..., and toy
+    /// models.
+    TransformerLens,
 }
 
 impl fmt::Display for Architecture {
@@ -241,6 +291,10 @@ impl fmt::Display for Architecture {
             Self::Llama => "Llama",
             Self::Gemma => "Gemma",
             Self::Gemma2 => "Gemma 2",
+            Self::Mistral => "Mistral",
+            Self::Qwen2 => "Qwen2",
+            Self::Qwen3 => "Qwen3",
+            Self::TransformerLens => "TransformerLens",
         })
     }
 }
@@ -257,6 +311,10 @@ pub enum Activation {
     Relu,
     /// `x sigmoid(x)`.
     Silu,
+    /// `x softmax(x)`, over the neurons of a layer (Elhage et al. 2022).
+    Solu,
+    /// SoLU with a LayerNorm behind it.
+    SoluLn,
 }
 
 impl Activation {
@@ -270,9 +328,11 @@ impl Activation {
             "gelu" => Ok(Self::Gelu),
             "relu" => Ok(Self::Relu),
             "silu" | "swish" => Ok(Self::Silu),
+            "solu" => Ok(Self::Solu),
+            "solu_ln" => Ok(Self::SoluLn),
             other => Err(Error::new(format!(
                 "the activation function `{other}` is not known: gelu_new, gelu_pytorch_tanh, \
-                 gelu, relu and silu are."
+                 gelu, relu, silu, solu and solu_ln are."
             ))),
         }
     }
@@ -290,6 +350,8 @@ pub enum Normalization {
     Rms,
     /// RMSNorm without `w`, which `fold_ln` put into the matrices behind it (`RMSPre`).
     RmsPre,
+    /// No norms at all: models trained without, or whose norms were removed.
+    None,
 }
 
 impl Normalization {

@@ -34,6 +34,16 @@ pub struct Hooks {
 struct Entry {
     filter: NamesFilter,
     function: HookFunction,
+    direction: Direction,
+}
+
+/// What a hook's function is called with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Direction {
+    /// Activations, on the way from tokens to logits.
+    Forward,
+    /// Gradients, on the way back.
+    Backward,
 }
 
 pub(crate) type HookFunction =
@@ -51,7 +61,27 @@ impl Hooks {
     /// looked), or an `Option` of a tensor. Where it uses `?`, write its result type:
     /// `|value, point| -> Result<Tensor> { ... }`.
     #[must_use]
-    pub fn add<F, R>(mut self, filter: impl IntoFilter, function: F) -> Self
+    pub fn add<F, R>(self, filter: impl IntoFilter, function: F) -> Self
+    where
+        F: Fn(&Tensor, &HookPoint) -> R + Send + Sync + 'static,
+        R: HookOutput,
+    {
+        self.with(Direction::Forward, filter, function)
+    }
+
+    /// These hooks and, after them, `function` on the gradients at the points that `filter` chooses:
+    /// what it returns is what flows further back. Such hooks are for
+    /// [`Run::backward`](super::Run::backward).
+    #[must_use]
+    pub fn add_backward<F, R>(self, filter: impl IntoFilter, function: F) -> Self
+    where
+        F: Fn(&Tensor, &HookPoint) -> R + Send + Sync + 'static,
+        R: HookOutput,
+    {
+        self.with(Direction::Backward, filter, function)
+    }
+
+    fn with<F, R>(mut self, direction: Direction, filter: impl IntoFilter, function: F) -> Self
     where
         F: Fn(&Tensor, &HookPoint) -> R + Send + Sync + 'static,
         R: HookOutput,
@@ -61,6 +91,7 @@ impl Hooks {
         self.entries.push(Entry {
             filter: filter.into_filter(),
             function,
+            direction,
         });
         self
     }
@@ -82,16 +113,27 @@ impl Hooks {
         self.entries.is_empty()
     }
 
-    /// The functions of each hook point, in the order of the list, each with its place there.
+    /// Whether any of the functions are for gradients.
+    pub(crate) fn have_backward(&self) -> bool {
+        let mut directions = self.entries.iter().map(|entry| entry.direction);
+        directions.any(|direction| direction == Direction::Backward)
+    }
+
+    /// The functions of one direction of each hook point, in the order of the list, each with its
+    /// place there.
     ///
     /// # Errors
     /// A hook whose filter means no hook point of the model.
     pub(crate) fn resolve(
         &self,
+        direction: Direction,
         offered: &Offered,
     ) -> Result<HashMap<HookPoint, Vec<(usize, HookFunction)>>> {
         let mut functions: HashMap<HookPoint, Vec<(usize, HookFunction)>> = HashMap::new();
         for (index, entry) in self.entries.iter().enumerate() {
+            if entry.direction != direction {
+                continue;
+            }
             for point in entry.filter.resolve(offered)? {
                 let here = functions.entry(point).or_default();
                 here.push((index, entry.function.clone()));

@@ -1,20 +1,30 @@
 //! Loading a model by name, from a folder, from the Hugging Face Hub or from this library itself.
 
+mod checkpoint;
 mod fields;
+mod file_bytes;
+mod gguf;
 mod gpt2;
 mod gpt_neo;
 mod gpt_neox;
 mod linear;
 mod llama;
+mod llama2c;
 mod names;
+mod pairs;
+mod pickle;
+mod rebuilt;
 mod safetensors;
+mod sentencepiece;
 mod source;
+mod tensors;
+mod torch_file;
+mod transformer_lens;
+mod weight_files;
 
-use self::safetensors::TensorFiles;
-use self::source::Source;
+use self::checkpoint::{Checkpoint, other_tokenizer};
 use super::config::{Architecture, Config};
 use super::process::{Processing, process};
-use super::tokenizer::Tokenizer;
 use super::transformer::HookedTransformer;
 use super::weights::check_dtype;
 use crate::error::{Context, Error, Result};
@@ -89,6 +99,9 @@ pub struct LoadOptions {
     dtype: DType,
     folder: Option<PathBuf>,
     prepend_bos: Option<bool>,
+    allow_extra_weights: bool,
+    tokenizer: Option<String>,
+    file: Option<String>,
 }
 
 impl Default for LoadOptions {
@@ -106,6 +119,9 @@ impl LoadOptions {
             dtype: DType::F32,
             folder: None,
             prepend_bos: None,
+            allow_extra_weights: false,
+            tokenizer: None,
+            file: None,
         }
     }
 
@@ -175,85 +191,100 @@ impl LoadOptions {
         self.prepend_bos = Some(on);
         self
     }
+
+    /// The file to load the weights from, where a folder or a repository holds several, such as
+    /// `"model-Q8_0.gguf"`.
+    #[must_use]
+    pub fn file(mut self, name: impl Into<String>) -> Self {
+        self.file = Some(name.into());
+        self
+    }
+
+    /// The tokenizer of this repository or folder in the place of the model's own.
+    #[must_use]
+    pub fn tokenizer(mut self, name_or_path: impl Into<String>) -> Self {
+        self.tokenizer = Some(name_or_path.into());
+        self
+    }
+
+    /// Whether the files may hold weights that the model has no place for; otherwise they are an
+    /// error, as they are where the config describes another model.
+    #[must_use]
+    pub fn allow_extra_weights(mut self, allow: bool) -> Self {
+        self.allow_extra_weights = allow;
+        self
+    }
 }
 
 fn load(name_or_path: &str, options: LoadOptions) -> Result<HookedTransformer> {
     check_dtype(options.dtype)?;
-    let source = Source::find(name_or_path, options.folder.as_deref())?;
-    let json = read_json(&source, "config.json")?;
-    let mut config = read_config(&source, &json)?;
-    config.model_name = source.model_name();
+    let checkpoint = Checkpoint::find(
+        name_or_path,
+        options.folder.as_deref(),
+        options.file.as_deref(),
+    )?;
+    let json = checkpoint.config()?;
+    let config = read_config(&json).and_then(|config| config.validate().map(|()| config));
+    let mut config = config.context(|| checkpoint.describe_config())?;
+    config.model_name = checkpoint.model_name();
     if let Some(prepend_bos) = options.prepend_bos {
         config.default_prepend_bos = prepend_bos;
     }
-    let tokenizer = read_tokenizer(&source, &config)?;
+    let prepends_bos = config.default_prepend_bos;
+    let tokenizer = match &options.tokenizer {
+        Some(other) => Some(other_tokenizer(other, prepends_bos)?),
+        None => {
+            let other = json.get("tokenizer_name").and_then(Value::as_str);
+            checkpoint.tokenizer(other, prepends_bos)?
+        }
+    };
 
-    let files = TensorFiles::open(&source)?;
+    let files = checkpoint.tensors()?;
     let mut weights = match config.architecture {
         Architecture::Gpt2 => gpt2::weights(&files, &config)?,
         Architecture::GptNeo => gpt_neo::weights(&files, &config)?,
         Architecture::GptNeoX => gpt_neox::weights(&files, &config)?,
-        Architecture::Llama | Architecture::Gemma | Architecture::Gemma2 => {
-            llama::weights(&files, &config)?
-        }
+        Architecture::TransformerLens => transformer_lens::weights(&files, &config)?,
+        Architecture::Llama
+        | Architecture::Mistral
+        | Architecture::Qwen2
+        | Architecture::Qwen3
+        | Architecture::Gemma
+        | Architecture::Gemma2 => llama::weights(&files, &config)?,
     };
+    if !options.allow_extra_weights {
+        files.check_all_used()?;
+    }
+    weights.set_warnings(files.warnings());
+    for warning in weights.warnings() {
+        eprintln!("warning: {warning}");
+    }
     process(&mut config, &mut weights, options.processing)?;
     let device = options.device.unwrap_or_else(default_device);
     let weights = weights.place(options.dtype, &device)?;
     HookedTransformer::build(config, weights, tokenizer)
 }
 
-/// The config, by the family that `config.json` names.
-fn read_config(source: &Source, json: &Value) -> Result<Config> {
-    let family = json.get("model_type").and_then(Value::as_str);
-    let config = match family {
+/// The config, by the family that it names.
+fn read_config(json: &Value) -> Result<Config> {
+    match json.get("model_type").and_then(Value::as_str) {
         Some("gpt2") => gpt2::config(json),
         Some("gpt_neo") => gpt_neo::config(json),
         Some("gpt_neox") => gpt_neox::config(json),
-        Some("llama" | "mistral" | "qwen2") => llama::config(json, Architecture::Llama),
+        Some("llama") => llama::config(json, Architecture::Llama),
+        Some("mistral") => llama::config(json, Architecture::Mistral),
+        Some("qwen2") => llama::config(json, Architecture::Qwen2),
+        Some("qwen3") => llama::config(json, Architecture::Qwen3),
         Some("gemma") => llama::config(json, Architecture::Gemma),
         Some("gemma2") => llama::config(json, Architecture::Gemma2),
         Some(other) => Err(Error::new(format!(
             "models of type `{other}` are not supported: gpt2, gpt_neo, gpt_neox, llama, mistral, \
-             qwen2, gemma and gemma2 are."
+             qwen2, qwen3, gemma and gemma2 are."
         ))),
+        None if transformer_lens::is_config(json) => transformer_lens::config(json),
         None => Err(Error::new(
             "there is no `model_type`, so the model's family is not known: add it, as in \
              \"model_type\": \"gpt2\".",
         )),
-    };
-    let config = config.map_err(|error| error.context(source.describe("config.json")))?;
-    config.validate()?;
-    Ok(config)
-}
-
-fn read_tokenizer(source: &Source, config: &Config) -> Result<Option<Tokenizer>> {
-    let repository = source.tokenizer();
-    let Some(bytes) = repository.read("tokenizer.json")? else {
-        return Ok(None);
-    };
-    let tokenizer = Tokenizer::from_bytes(&bytes)
-        .map_err(|error| error.context(repository.describe("tokenizer.json")))?;
-    let mut tokenizer = tokenizer.with_prepend_bos(config.default_prepend_bos);
-    if let Some(bytes) = repository.read_optional("tokenizer_config.json") {
-        let json: Value = serde_json::from_slice(&bytes)
-            .context(|| repository.describe("tokenizer_config.json"))?;
-        let token = |name: &str| -> Option<&str> {
-            let token = json.get(name)?;
-            token.as_str().or_else(|| token.get("content")?.as_str())
-        };
-        if token("bos_token").is_some() || token("eos_token").is_some() {
-            tokenizer = tokenizer.with_special_tokens(
-                token("bos_token"),
-                token("eos_token"),
-                token("pad_token"),
-            )?;
-        }
     }
-    Ok(Some(tokenizer))
-}
-
-fn read_json(source: &Source, file: &str) -> Result<Value> {
-    let bytes = source.require(file)?;
-    serde_json::from_slice(&bytes).context(|| source.describe(file))
 }

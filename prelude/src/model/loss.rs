@@ -30,24 +30,43 @@ pub(crate) fn at(logits: &Tensor, prompt: &Padded, position: isize) -> Result<Te
 
 /// The mean over predictions whose target is a real token.
 pub(crate) fn mean(losses: &Tensor, prompt: &Padded) -> Result<f32> {
-    let losses = losses.to_dtype(DType::F32)?.to_vec2::<f32>()?;
+    let rows = losses.to_dtype(DType::F32)?.to_vec2::<f32>()?;
     let mut sum = 0f64;
-    let mut count = 0usize;
-    for (row, losses) in losses.iter().enumerate() {
-        let first = prompt.first.as_ref().map_or(0, |first| first[row]);
-        let end = prompt
-            .lengths
-            .as_ref()
-            .map_or(losses.len() + 1, |lengths| lengths[row]);
-        let real = losses.get(first..end.saturating_sub(1)).unwrap_or_default();
-        sum += real.iter().map(|loss| f64::from(*loss)).sum::<f64>();
-        count += real.len();
+    for (row, losses) in rows.iter().enumerate() {
+        let real = losses.get(real(row, losses.len(), prompt));
+        let real = real.unwrap_or_default().iter();
+        sum += real.map(|loss| f64::from(*loss)).sum::<f64>();
     }
-    match count {
+    Ok((sum / count(losses, prompt)? as f64) as f32)
+}
+
+/// The same as a tensor of one number, which knows its gradient.
+pub(crate) fn mean_tensor(losses: &Tensor, prompt: &Padded) -> Result<Tensor> {
+    let rows = (0..losses.dim(0)?).map(|row| {
+        let real = real(row, losses.dim(1)?, prompt);
+        losses.get(row)?.narrow(0, real.start, real.len())
+    });
+    let rows = rows.collect::<candle_core::Result<Vec<_>>>()?;
+    let count = count(losses, prompt)?;
+    Ok((Tensor::cat(&rows, 0)?.sum_all()? / count as f64)?)
+}
+
+/// Which of a row's predictions have a real token as their target.
+fn real(row: usize, predictions: usize, prompt: &Padded) -> std::ops::Range<usize> {
+    let first = prompt.first.as_ref().map_or(0, |first| first[row]);
+    let lengths = prompt.lengths.as_ref();
+    let end = lengths.map_or(predictions, |lengths| lengths[row].saturating_sub(1));
+    first.min(end)..end
+}
+
+fn count(losses: &Tensor, prompt: &Padded) -> Result<usize> {
+    let (rows, predictions) = losses.dims2()?;
+    let counts = (0..rows).map(|row| real(row, predictions, prompt).len());
+    match counts.sum() {
         0 => Err(Error::new(
             "the prompts predict no token, so they have no loss: give at least two tokens.",
         )),
-        count => Ok((sum / count as f64) as f32),
+        count => Ok(count),
     }
 }
 

@@ -5,10 +5,10 @@ mod embed;
 mod mlp;
 mod norm;
 
-pub(crate) use attention::{Attention, AttentionInput, AttentionMask};
+pub(crate) use attention::{Attention, AttentionInput, KeyValueCache, Sequence};
 pub(crate) use embed::{Embed, Unembed};
 pub(crate) use mlp::Mlp;
-pub(crate) use norm::Norm;
+pub(crate) use norm::{Norm, NormAt};
 
 use candle_core::{Result, Tensor};
 

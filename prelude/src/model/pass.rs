@@ -1,7 +1,8 @@
 //! One walk through a model: which hooks are called where, what is kept, when to stop.
 
+use super::backward::Backward;
 use super::filter::{NamesFilter, Offered};
-use super::hooks::{HookFunction, Hooks};
+use super::hooks::{Direction, HookFunction, Hooks};
 use super::names::{HookPoint, Site};
 use crate::error::{Error, Result};
 use candle_core::Tensor;
@@ -19,6 +20,8 @@ pub(crate) struct Pass {
     unvisited: usize,
     has_repeats: bool,
     captured: Vec<(HookPoint, Tensor)>,
+    /// What is to happen to gradients, in a run that goes back.
+    backward: Option<Backward>,
 }
 
 /// Why a forward pass ended before its end.
@@ -44,14 +47,21 @@ impl Pass {
     /// With `stop_when_done` it halts after the last point that has a hook or is kept.
     ///
     /// # Errors
-    /// A filter that means no hook point of the model.
+    /// A filter that means no hook point of the model; hooks on gradients in a run that has none.
     pub(crate) fn new(
         hooks: &Hooks,
         kept: Option<&NamesFilter>,
         stop_when_done: bool,
+        backward: Option<Backward>,
         offered: &Offered,
     ) -> Result<Self> {
-        let functions = hooks.resolve(offered)?;
+        if hooks.have_backward() && backward.is_none() {
+            return Err(Error::new(
+                "there is a hook on gradients, but the run computes none: end it with \
+                 `.backward(..)` or `.loss_backward()`.",
+            ));
+        }
+        let functions = hooks.resolve(Direction::Forward, offered)?;
         let kept = match kept {
             Some(filter) => filter.resolve(offered)?,
             None => HashSet::new(),
@@ -67,18 +77,26 @@ impl Pass {
             stop_when_done,
             unvisited,
             has_repeats: false,
+            backward,
         })
     }
 
     /// Whether a hook or the cache asked for this point.
     pub(crate) fn wants(&self, site: Site, layer: usize) -> bool {
         let point = HookPoint::new(site, layer);
-        self.kept.contains(&point) || self.functions.contains_key(&point)
+        self.kept.contains(&point)
+            || self.functions.contains_key(&point)
+            || self.goes_back_through(&point)
+    }
+
+    fn goes_back_through(&self, point: &HookPoint) -> bool {
+        let backward = self.backward.as_ref();
+        backward.is_some_and(|backward| backward.wants(point))
     }
 
     /// Whether nobody asked for anything, so that activations may be computed in fused form.
     pub(crate) fn wants_nothing(&self) -> bool {
-        self.kept.is_empty() && self.functions.is_empty()
+        self.kept.is_empty() && self.functions.is_empty() && self.backward.is_none()
     }
 
     /// Says that a point comes more often than once; the cache keeps the last.
@@ -97,7 +115,7 @@ impl Pass {
         let point = HookPoint::new(site, layer);
         let hooked = self.functions.get(&point);
         let kept = self.kept.contains(&point);
-        if hooked.is_none() && !kept {
+        if hooked.is_none() && !kept && !self.goes_back_through(&point) {
             return Ok(value);
         }
         let mut value = value;
@@ -111,13 +129,17 @@ impl Pass {
             }
         }
         if kept {
-            // A view would keep alive the larger tensor that it was cut from.
-            let whole = value.contiguous()?;
+            // A view would keep alive the larger tensor that it was cut from, and a tensor that
+            // knows its gradient all that it was made of.
+            let whole = value.detach().contiguous()?;
             let mut earlier = self.captured.iter_mut().filter(|_| self.has_repeats);
             match earlier.find(|(captured, _)| *captured == point) {
                 Some((_, earlier)) => *earlier = whole,
                 None => self.captured.push((point, whole)),
             }
+        }
+        if let Some(backward) = &self.backward {
+            value = backward.watch(&point, value)?;
         }
         self.unvisited = self.unvisited.saturating_sub(1);
         if self.stop_when_done && self.unvisited == 0 {

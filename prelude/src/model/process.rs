@@ -2,7 +2,7 @@
 //!
 //! Source: TransformerLens's `load_and_process_state_dict`; the order is its order.
 
-use super::config::{Config, Normalization, Positions};
+use super::config::{Activation, Config, Normalization, Positions};
 use super::weights::Weights;
 use crate::error::{Error, Result};
 use candle_core::{D, Tensor};
@@ -39,14 +39,19 @@ pub(crate) fn process(
     weights: &mut Weights,
     processing: Processing,
 ) -> Result<()> {
-    let centres = config.normalization.centres();
-    let center_writing_weights = wanted(processing.center_writing_weights, centres, || {
-        format!(
-            "`center_writing_weights` would change what {} predicts: its norms are RMSNorm, which \
-             does not subtract the mean. Leave it out.",
-            config.model_name
-        )
-    })?;
+    let every_norm_centres =
+        config.normalization.centres() && config.final_normalization().centres();
+    let center_writing_weights = wanted(
+        processing.center_writing_weights,
+        every_norm_centres,
+        || {
+            format!(
+                "`center_writing_weights` would change what {} predicts: not every norm of it is a \
+                 LayerNorm, and RMSNorm (or no norm) does not subtract the mean. Leave it out.",
+                config.model_name
+            )
+        },
+    )?;
     let has_no_cap = config.output_logits_soft_cap.is_none();
     let center_unembed = wanted(processing.center_unembed, has_no_cap, || {
         format!(
@@ -85,41 +90,34 @@ fn fold_norms(config: &mut Config, weights: &mut Weights) -> Result<()> {
     let folded = match config.normalization {
         Normalization::LayerNorm => Normalization::LayerNormPre,
         Normalization::Rms => Normalization::RmsPre,
-        Normalization::LayerNormPre | Normalization::RmsPre => return Ok(()),
+        Normalization::LayerNormPre | Normalization::RmsPre | Normalization::None => return Ok(()),
     };
     for layer in 0..config.n_layers {
         let name = |name: &str| format!("blocks.{layer}.{name}");
         let ln1 = Folded::take(weights, &name("ln1"), config.normalization)?;
         for which in ["Q", "K", "V"] {
-            let weight = name(&format!("attn.W_{which}"));
-            let bias = name(&format!("attn.b_{which}"));
-            let matrix = weights.any(&weight)?; // [head, d_model, d_head]
-            if let Some(through) = ln1.through(&matrix)? {
-                weights.set(bias.as_str(), (weights.any(&bias)? + through)?); // [head, d_head]
-            }
-            weights.set(weight, ln1.applied_to(&matrix)?);
+            let (weight, bias) = (format!("attn.W_{which}"), format!("attn.b_{which}"));
+            ln1.fold_into(weights, &name(&weight), Some(&name(&bias)))?;
         }
-
+        if config.attn_only {
+            continue;
+        }
         let ln2 = Folded::take(weights, &name("ln2"), config.normalization)?;
-        let matrix = weights.any(&name("mlp.W_in"))?; // [d_model, d_mlp]
-        if let Some(through) = ln2.through(&matrix)? {
-            weights.set(
-                name("mlp.b_in"),
-                (weights.any(&name("mlp.b_in"))? + through)?,
-            );
-        }
-        weights.set(name("mlp.W_in"), ln2.applied_to(&matrix)?);
+        ln2.fold_into(weights, &name("mlp.W_in"), Some(&name("mlp.b_in")))?;
         if config.gated_mlp {
-            let matrix = weights.any(&name("mlp.W_gate"))?; // [d_model, d_mlp]
-            weights.set(name("mlp.W_gate"), ln2.applied_to(&matrix)?);
+            ln2.fold_into(weights, &name("mlp.W_gate"), None)?;
+        }
+        if config.activation == Activation::SoluLn && config.normalization.centres() {
+            let inside = Folded::take(weights, &name("mlp.ln"), config.normalization)?;
+            inside.fold_into(weights, &name("mlp.W_out"), Some(&name("mlp.b_out")))?;
         }
     }
 
-    let ln_final = Folded::take(weights, "ln_final", config.normalization)?;
+    let ln_final = Folded::take(weights, "ln_final", config.final_normalization())?;
     let matrix = weights.any("unembed.W_U")?.t()?.contiguous()?; // [d_vocab, d_model]
     if let Some(b) = &ln_final.b {
         let through = matrix.matmul(&b.unsqueeze(1)?)?.squeeze(1)?; // [d_vocab]
-        let bias = match weights.find("unembed.b_U", &[config.d_vocab])? {
+        let bias = match weights.find("unembed.b_U", &[config.d_vocab_out])? {
             Some(bias) => (bias + through)?,
             None => through,
         };
@@ -131,6 +129,45 @@ fn fold_norms(config: &mut Config, weights: &mut Weights) -> Result<()> {
     }
     weights.set("unembed.W_U", matrix.t()?); // [d_model, d_vocab]
     config.normalization = folded;
+    Ok(())
+}
+
+/// Norms replaced by the identity, after they were folded.
+///
+/// # Errors
+/// There are norms that no matrix reads.
+pub(crate) fn remove_norms(config: &mut Config, weights: &mut Weights) -> Result<()> {
+    if config.use_normalization_before_and_after
+        || config.use_qk_norm
+        || config.activation == Activation::SoluLn
+    {
+        return Err(Error::new(format!(
+            "{} has norms behind attention, inside its MLPs, or on queries and keys, which cannot \
+             be folded into a matrix: its norms cannot be removed.",
+            config.model_name
+        )));
+    }
+    fold_norms(config, weights)?;
+    // Beside an `eps` as large the variance of what a norm reads is nothing.
+    const ONLY_EPS: f64 = 1e6;
+    if config.normalization != Normalization::None && config.eps >= ONLY_EPS {
+        let scale = config.eps.sqrt();
+        let mut reading = vec!["unembed.W_U".to_owned()];
+        for layer in 0..config.n_layers {
+            let block = |name: &str| format!("blocks.{layer}.{name}");
+            reading.extend(["attn.W_Q", "attn.W_K", "attn.W_V"].map(block));
+            if !config.attn_only {
+                reading.push(block("mlp.W_in"));
+            }
+            if config.gated_mlp {
+                reading.push(block("mlp.W_gate"));
+            }
+        }
+        for name in reading {
+            weights.set(name.as_str(), (weights.any(&name)? / scale)?);
+        }
+    }
+    config.normalization = Normalization::None;
     Ok(())
 }
 
@@ -152,6 +189,16 @@ impl Folded {
             },
             centres,
         })
+    }
+
+    /// Moves the norm into the matrix that reads it, `[.., d_in, d_out]`, and its bias.
+    fn fold_into(&self, weights: &mut Weights, matrix: &str, bias: Option<&str>) -> Result<()> {
+        let W = weights.any(matrix)?;
+        if let (Some(bias), Some(through)) = (bias, self.through(&W)?) {
+            weights.set(bias, (weights.any(bias)? + through)?);
+        }
+        weights.set(matrix, self.applied_to(&W)?);
+        Ok(())
     }
 
     /// What `b` comes to behind the matrix `[.., d_model, d_out]`: `[.., d_out]`.
@@ -191,7 +238,11 @@ fn center_writing_weights(config: &Config, weights: &mut Weights) -> Result<()> 
         names.push("pos_embed.W_pos".to_owned());
     }
     for layer in 0..config.n_layers {
-        for name in ["attn.W_O", "attn.b_O", "mlp.W_out", "mlp.b_out"] {
+        let writing: &[&str] = match config.attn_only {
+            true => &["attn.W_O", "attn.b_O"],
+            false => &["attn.W_O", "attn.b_O", "mlp.W_out", "mlp.b_out"],
+        };
+        for name in writing {
             names.push(format!("blocks.{layer}.{name}"));
         }
     }

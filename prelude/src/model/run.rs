@@ -1,5 +1,6 @@
 //! One run of a model, put together step by step: what goes in, which hooks, what comes out.
 
+use super::backward::Backward;
 use super::cache::ActivationCache;
 use super::filter::{IntoFilter, NamesFilter};
 use super::hooks::Hooks;
@@ -7,12 +8,12 @@ use super::input::Input;
 use super::loss;
 use super::names::resolve_layer;
 use super::padded::Padded;
-use super::parts::AttentionMask;
+use super::parts::{KeyValueCache, Sequence};
 use super::pass::{Halt, Pass, Step};
 use super::tokenizer::PaddingSide;
 use super::transformer::HookedTransformer;
 use crate::error::{Error, Result};
-use candle_core::Tensor;
+use candle_core::{DType, Tensor};
 
 /// A run that has not started: add hooks, a cache or a stopping point, then ask for a result.
 ///
@@ -30,6 +31,7 @@ pub struct Run {
     start: Start,
     hooks: Hooks,
     kept: Option<NamesFilter>,
+    gradients: Option<NamesFilter>,
     stop: Option<isize>,
     side: Option<PaddingSide>,
 }
@@ -37,7 +39,7 @@ pub struct Run {
 #[derive(Clone, Debug)]
 enum Start {
     Input(Input),
-    Prompt(Padded),
+    Prompt(Padded, Option<KeyValueCache>),
     Residual { layer: usize, residual: Tensor },
 }
 
@@ -61,6 +63,19 @@ struct Outcome {
     output: Option<Tensor>,
     cache: ActivationCache,
     prompt: Option<Padded>,
+    past: Option<KeyValueCache>,
+}
+
+/// What a run that went back has found. Made by [`Run::backward`].
+#[derive(Clone, Debug)]
+pub struct BackwardPass {
+    /// The number that gradients are of.
+    pub metric: f32,
+    /// The activations that the run kept.
+    pub cache: ActivationCache,
+    /// The gradient of the metric at each hook point asked for, of the same shape as the activation
+    /// there.
+    pub gradients: ActivationCache,
 }
 
 impl Run {
@@ -68,8 +83,13 @@ impl Run {
         Self::new(model, Start::Input(input))
     }
 
-    pub(crate) fn on_prompt(model: HookedTransformer, prompt: Padded) -> Self {
-        Self::new(model, Start::Prompt(prompt))
+    /// A run that goes on where the one before, which left the cache, has ended.
+    pub(crate) fn on_prompt(
+        model: HookedTransformer,
+        prompt: Padded,
+        past: Option<KeyValueCache>,
+    ) -> Self {
+        Self::new(model, Start::Prompt(prompt, past))
     }
 
     pub(crate) fn on_residual(model: HookedTransformer, layer: usize, residual: Tensor) -> Self {
@@ -82,6 +102,7 @@ impl Run {
             start,
             hooks: Hooks::new(),
             kept: None,
+            gradients: None,
             stop: None,
             side: None,
         }
@@ -98,6 +119,14 @@ impl Run {
     #[must_use]
     pub fn cache(mut self, names_filter: impl IntoFilter) -> Self {
         self.kept = Some(names_filter.into_filter());
+        self
+    }
+
+    /// Keeping the gradients at the points that the filter chooses (`()`: all), for
+    /// [`Run::backward`].
+    #[must_use]
+    pub fn gradients(mut self, names_filter: impl IntoFilter) -> Self {
+        self.gradients = Some(names_filter.into_filter());
         self
     }
 
@@ -135,6 +164,94 @@ impl Run {
     pub fn logits_at(self, position: isize) -> Result<Tensor> {
         let outcome = self.walk(Goal::Logits(Rows::One(position)))?;
         Ok(outcome.output()?.squeeze(1)?)
+    }
+
+    /// The logits of one position of every prompt, and the cache of keys and values.
+    pub(crate) fn logits_at_and_past(
+        self,
+        position: isize,
+    ) -> Result<(Tensor, Option<KeyValueCache>)> {
+        let mut outcome = self.walk(Goal::Logits(Rows::One(position)))?;
+        let past = outcome.past.take();
+        Ok((outcome.output()?.squeeze(1)?, past))
+    }
+
+    /// Runs forward, computes a number from the logits, `[batch, pos, d_vocab]`, and goes back from
+    /// it: the gradients at the points given to [`Run::gradients`] (all, where none were), and
+    /// the activations given to [`Run::cache`].
+    ///
+    /// The first step of attribution patching (Nanda 2023): `(corrupted - clean) * gradient`.
+    ///
+    /// ```
+    /// # use ferrolens::model::HookedTransformer;
+    /// let model = HookedTransformer::from_pretrained("stories-2l")?;
+    /// let (she, he) = (model.to_single_token(" she")?, model.to_single_token(" he")?);
+    /// let run = model.run("Lily was happy because").cache("*.hook_z").gradients("*.hook_z");
+    /// let back = run.backward(|logits| {
+    ///     let last = logits.get(0)?.get(logits.dim(1)? - 1)?;
+    ///     Ok((last.get(she as usize)? - last.get(he as usize)?)?)
+    /// })?;
+    /// let gradient = &back.gradients[("z", 0)]; // [batch, pos, head, d_head]
+    /// assert_eq!(gradient.dims(), back.cache[("z", 0)].dims());
+    /// # Ok::<(), ferrolens::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// As [`Run::logits`], and whatever the metric fails with; it must return one number.
+    pub fn backward(self, metric: impl FnOnce(&Tensor) -> Result<Tensor>) -> Result<BackwardPass> {
+        self.go_back(Rows::All, |logits, _| metric(logits))
+    }
+
+    /// The gradients of the mean loss, as TransformerLens's `run_with_cache(.., incl_bwd=True)` has
+    /// them: see [`Run::backward`].
+    ///
+    /// # Errors
+    /// As [`Run::loss`].
+    pub fn loss_backward(self) -> Result<BackwardPass> {
+        self.go_back(Rows::AllButLast, |logits, outcome| {
+            let prompt = outcome.prompt()?;
+            loss::mean_tensor(&loss::per_token(logits, prompt)?, prompt)
+        })
+    }
+
+    fn go_back(
+        mut self,
+        rows: Rows,
+        metric: impl FnOnce(&Tensor, &Outcome) -> Result<Tensor>,
+    ) -> Result<BackwardPass> {
+        let filter = self.gradients.take().unwrap_or(().into_filter());
+        let offered = self.model.offered();
+        let backward = Backward::new(&self.hooks, &filter, offered)?;
+        let (gradients, model) = (backward.gradients(), self.model.clone());
+        let outcome = self.walk_back(Goal::Logits(rows), Some(backward))?;
+        let logits = outcome.output.as_ref();
+        let logits = logits.ok_or_else(|| Error::new("the run stopped before it had a result."))?;
+        let value = metric(logits, &outcome)?;
+        if value.elem_count() != 1 {
+            return Err(Error::new(format!(
+                "the metric returned a tensor of shape {:?}, but gradients are of one number: sum \
+                 it, or choose an entry.",
+                value.dims()
+            )));
+        }
+        let value = value.flatten_all()?.get(0)?;
+        if !value.track_op() {
+            return Err(Error::new(
+                "the metric does not depend on the logits, so there are no gradients: compute it \
+                 from the tensor that it is given, with tensor operations only.",
+            ));
+        }
+        value.backward()?;
+        let mut found = match gradients.lock() {
+            Ok(mut found) => std::mem::take(&mut *found),
+            Err(poisoned) => std::mem::take(&mut *poisoned.into_inner()),
+        };
+        found.reverse();
+        Ok(BackwardPass {
+            metric: value.to_dtype(DType::F32)?.to_scalar()?,
+            cache: outcome.cache,
+            gradients: ActivationCache::new(model, found),
+        })
     }
 
     /// The logits and the cache.
@@ -209,6 +326,10 @@ impl Run {
     }
 
     fn walk(self, goal: Goal) -> Result<Outcome> {
+        self.walk_back(goal, None)
+    }
+
+    fn walk_back(self, goal: Goal, backward: Option<Backward>) -> Result<Outcome> {
         if self.stop.is_some() && matches!(goal, Goal::Logits(_)) {
             return Err(Error::new(
                 "a run that stops at a layer has no logits: ask it for `.residual()` or \
@@ -217,19 +338,22 @@ impl Run {
         }
         let stop_when_done = goal == Goal::Captures;
         let offered = self.model.offered();
-        let mut pass = Pass::new(&self.hooks, self.kept.as_ref(), stop_when_done, offered)?;
+        let kept = self.kept.as_ref();
+        let mut pass = Pass::new(&self.hooks, kept, stop_when_done, backward, offered)?;
         let end = self.end()?;
         let prompt = match &self.start {
             Start::Input(input) => Some(self.model.prepare(input, self.side)?),
-            Start::Prompt(prompt) => Some(prompt.clone()),
+            Start::Prompt(prompt, _) => Some(prompt.clone()),
             Start::Residual { layer, residual } => {
                 self.check_residual(*layer, residual)?;
                 None
             }
         };
+        let mut past = None;
         let output = match self.steps(goal, end, prompt.as_ref(), &mut pass) {
-            Ok(output) => {
+            Ok((output, sequence)) => {
                 pass.check_all_reached()?;
+                past = sequence.into_cache();
                 Some(output)
             }
             Err(Halt::Done) => None,
@@ -239,6 +363,7 @@ impl Run {
             output,
             cache: ActivationCache::new(self.model, pass.into_captured()),
             prompt,
+            past,
         })
     }
 
@@ -258,29 +383,41 @@ impl Run {
         end: usize,
         prompt: Option<&Padded>,
         pass: &mut Pass,
-    ) -> Step<Tensor> {
+    ) -> Step<(Tensor, Sequence)> {
         let model = &self.model;
         let network = model.network();
-        let (first_layer, mut residual) = match (&self.start, prompt) {
-            (Start::Residual { layer, residual }, _) => (*layer, residual.clone()),
-            (_, Some(prompt)) => (0, network.embed(prompt, pass)?),
+        let (first_layer, mut residual, mut sequence) = match (&self.start, prompt) {
+            (Start::Residual { layer, residual }, _) => {
+                let (batch, pos, _) = residual.dims3()?;
+                let mut sequence = Sequence::new(pos, None, None);
+                network.prepare(batch, &mut sequence)?;
+                (*layer, residual.clone(), sequence)
+            }
+            (start, Some(prompt)) => {
+                let past = match start {
+                    Start::Prompt(_, past) => past.clone(),
+                    _ => None,
+                };
+                let pos = prompt.tokens.dim(1)?;
+                let mut sequence = Sequence::new(pos, prompt.first.clone(), past);
+                (0, network.embed(prompt, &mut sequence, pass)?, sequence)
+            }
             (_, None) => return Err(Error::new("the run has no prompt.").into()),
         };
-        let first = prompt.and_then(|prompt| prompt.first.clone());
-        let mask = AttentionMask::causal(residual.dim(1)?, first);
         for layer in first_layer..end {
             checkpoint()?;
-            residual = network.block(layer, residual, &mask, pass)?; // [batch, pos, d_model]
+            residual = network.block(layer, residual, &mut sequence, pass)?; // [batch, pos, d_model]
         }
         if self.stop.is_some() || goal == Goal::Residual {
-            return Ok(residual);
+            return Ok((residual, sequence));
         }
         let normalized = network.final_norm(residual, pass)?; // [batch, pos, d_model]
         let normalized = match goal {
             Goal::Logits(rows) => rows.of(&normalized)?,
             Goal::Captures | Goal::Residual => normalized,
         };
-        network.unembed(normalized, pass) // [batch, pos, d_vocab]
+        let logits = network.unembed(normalized, pass)?; // [batch, pos, d_vocab]
+        Ok((logits, sequence))
     }
 
     fn check_residual(&self, layer: usize, residual: &Tensor) -> Result<()> {

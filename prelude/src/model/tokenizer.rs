@@ -31,14 +31,18 @@ impl Tokenizer {
     pub fn from_bytes(tokenizer_json: &[u8]) -> Result<Self> {
         let tokenizer = tokenizers::Tokenizer::from_bytes(tokenizer_json)
             .context(|| "tokenizer.json is not a tokenizer's file".to_owned())?;
+        Ok(Self::of(tokenizer))
+    }
+
+    pub(crate) fn of(tokenizer: tokenizers::Tokenizer) -> Self {
         let end_of_text = tokenizer.token_to_id("<|endoftext|>");
-        Ok(Self::build(Inner {
+        Self::build(Inner {
             bos: end_of_text,
             eos: end_of_text,
             pad: end_of_text,
             prepends_bos: true,
             tokenizer,
-        }))
+        })
     }
 
     /// A tokenizer from a `tokenizer.json`.
@@ -53,7 +57,8 @@ impl Tokenizer {
 
     /// The same tokenizer with these special tokens, as named in a `tokenizer_config.json`.
     ///
-    /// Without a padding token, the end-of-sequence token pads, as in TransformerLens.
+    /// Where there is no padding token, or none that begins a sequence, the end-of-sequence token
+    /// does it, as in TransformerLens.
     ///
     /// # Errors
     /// A token that the vocabulary does not have.
@@ -77,7 +82,7 @@ impl Tokenizer {
         let (bos, eos, pad) = (id(bos)?, id(eos)?, id(pad)?);
         Ok(Self::build(Inner {
             tokenizer: self.inner.tokenizer.clone(),
-            bos,
+            bos: bos.or(eos),
             eos,
             pad: pad.or(eos),
             prepends_bos: self.inner.prepends_bos,

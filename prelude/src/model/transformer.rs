@@ -1,6 +1,6 @@
 //! The model: immutable, cheap to clone, and the door to everything else in this room.
 
-use super::arch::{self, Network};
+use super::arch::Network;
 use super::cache::ActivationCache;
 use super::config::Config;
 use super::filter::{IntoFilter, Offered};
@@ -8,6 +8,8 @@ use super::hooks::Hooks;
 use super::input::Input;
 use super::names::{HookPoint, PointName, Site};
 use super::padded::Padded;
+use super::pass::{Halt, Pass};
+use super::process::remove_norms;
 use super::run::Run;
 use super::tokenizer::{PaddingSide, Tokenizer};
 use super::weights::Weights;
@@ -38,7 +40,7 @@ pub struct HookedTransformer {
 
 struct Inner {
     config: Config,
-    network: Box<dyn Network>,
+    network: Network,
     weights: Weights,
     tokenizer: Option<Tokenizer>,
     device: Device,
@@ -69,9 +71,9 @@ impl HookedTransformer {
         tokenizer: Option<Tokenizer>,
     ) -> Result<Self> {
         config.validate()?;
-        let network = arch::build(&config, &mut weights)?;
+        let network = Network::new(&config, &mut weights)?;
         let embedding = weights.get("embed.W_E", &[config.d_vocab, config.d_model])?;
-        let offered = arch::offered(network.as_ref(), config.n_layers, &[]);
+        let offered = network.offered(&[]);
         Ok(Self {
             offered: Arc::new(offered),
             inner: Arc::new(Inner {
@@ -191,7 +193,7 @@ impl HookedTransformer {
     #[must_use]
     pub fn use_attn_result(&self, on: bool) -> Self {
         let sites: &[Site] = if on { &[Site::Result] } else { &[] };
-        let offered = arch::offered(self.network(), self.inner.config.n_layers, sites);
+        let offered = self.network().offered(sites);
         Self {
             inner: self.inner.clone(),
             offered: Arc::new(offered),
@@ -209,6 +211,35 @@ impl HookedTransformer {
             weights,
             self.inner.tokenizer.clone(),
         )
+    }
+
+    /// What was odd about the files that the model was loaded from, a sentence each, such as weights
+    /// that are not finite. They were also written to stderr.
+    pub fn load_warnings(&self) -> Vec<String> {
+        self.inner.weights.warnings().to_vec()
+    }
+
+    /// The same model without LayerNorms or RMSNorms: the identity stands in their place, and their
+    /// hook points are gone. Norms are folded into the matrices behind them first.
+    ///
+    /// For models that were fine-tuned to need no norms, such as `apollo-research/gpt2_noLN`
+    /// (Heimersheim 2024, arXiv 2409.13710). Their checkpoints say so by an `eps` so large that it is
+    /// all that a norm divides by; the identity then divides by nothing, and that constant goes into
+    /// the matrices. For any other model this changes what it predicts.
+    ///
+    /// ```
+    /// use ferrolens::model::HookedTransformer;
+    /// let model = HookedTransformer::from_pretrained("stories-2l")?.without_layer_norm()?;
+    /// assert!(!model.hook_points().iter().any(|point| point == "ln_final.hook_scale"));
+    /// # Ok::<(), ferrolens::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// The model has norms behind attention or inside its MLPs, which cannot be folded away.
+    pub fn without_layer_norm(&self) -> Result<Self> {
+        let (mut config, mut weights) = (self.config(), self.inner.weights.clone());
+        remove_norms(&mut config, &mut weights)?;
+        Self::build(config, weights, self.inner.tokenizer.clone())
     }
 
     /// The sizes and choices of the model.
@@ -244,8 +275,18 @@ impl HookedTransformer {
         })
     }
 
-    pub(crate) fn network(&self) -> &dyn Network {
-        self.inner.network.as_ref()
+    /// Residual streams, `[.., d_model]`, through the final norm, each with a scale of its own.
+    pub(crate) fn final_norm(&self, residual: &Tensor) -> Result<Tensor> {
+        let mut pass = Pass::new(&Hooks::new(), None, false, None, &self.offered)?;
+        match self.network().final_norm(residual.clone(), &mut pass) {
+            Ok(normalized) => Ok(normalized),
+            Err(Halt::Failed(error)) => Err(error),
+            Err(Halt::Done) => Err(Error::new("the final norm stopped by itself.")),
+        }
+    }
+
+    pub(crate) fn network(&self) -> &Network {
+        &self.inner.network
     }
 
     pub(crate) fn weights(&self) -> &Weights {

@@ -1,5 +1,7 @@
 //! The weights by their names, one by one or stacked over layers.
 
+use super::residual::Answer;
+use super::tokenizer::ids_of;
 use super::transformer::HookedTransformer;
 use crate::error::{Error, Result, suggestion};
 use candle_core::Tensor;
@@ -79,7 +81,7 @@ impl HookedTransformer {
         match self.weight("unembed.b_U") {
             Ok(bias) => Ok(bias),
             Err(_) => Ok(Tensor::zeros(
-                self.config().d_vocab,
+                self.config().d_vocab_out,
                 self.dtype(),
                 &self.device(),
             )?),
@@ -113,6 +115,58 @@ impl HookedTransformer {
         b_in => "mlp.b_in",
         /// Output biases of the MLP, `[layer, d_model]`.
         b_out => "mlp.b_out",
+    }
+
+    /// The directions in the residual stream that raise these tokens' logits: their columns of
+    /// `W_U`, `[.., d_model]` for tokens of any shape.
+    ///
+    /// # Errors
+    /// A text that is not one token, or an id outside the vocabulary.
+    pub fn tokens_to_residual_directions(&self, tokens: impl Into<Answer>) -> Result<Tensor> {
+        let by_token = self.W_U()?.t()?; // [d_vocab, d_model]
+        let (ids, mut shape) = match tokens.into() {
+            Answer::Text(text) => (vec![self.to_single_token(&text)?], Vec::new()),
+            Answer::Token(id) => (vec![id], Vec::new()),
+            Answer::Tokens(tokens) => (ids_of(&tokens)?, tokens.dims().to_vec()),
+        };
+        let d_vocab = by_token.dim(0)?;
+        if let Some(id) = ids.iter().find(|id| **id as usize >= d_vocab) {
+            return Err(Error::new(format!(
+                "token {id} is outside the vocabulary of {}, which has {d_vocab} tokens.",
+                self.config().model_name
+            )));
+        }
+        let ids = Tensor::new(ids, &self.device())?;
+        shape.push(self.config().d_model);
+        Ok(by_token
+            .contiguous()?
+            .index_select(&ids, 0)?
+            .reshape(shape)?)
+    }
+
+    /// The sum of all biases that blocks before `layer` write to the residual stream, `[d_model]`:
+    /// attention's (with the layer's own for `mlp_input`), and the MLPs' where they are asked for.
+    ///
+    /// # Errors
+    /// There is no such layer.
+    pub fn accumulated_bias(
+        &self,
+        layer: usize,
+        mlp_input: bool,
+        include_mlp_biases: bool,
+    ) -> Result<Tensor> {
+        let config = self.config();
+        let mut sum = Tensor::zeros(config.d_model, self.dtype(), &self.device())?;
+        for at in 0..layer {
+            sum = (sum + self.weight(&format!("blocks.{at}.attn.b_O"))?)?;
+            if include_mlp_biases && !config.attn_only {
+                sum = (sum + self.weight(&format!("blocks.{at}.mlp.b_out"))?)?;
+            }
+        }
+        if mlp_input {
+            sum = (sum + self.weight(&format!("blocks.{layer}.attn.b_O"))?)?;
+        }
+        Ok(sum)
     }
 
     fn stack(&self, weight: &str) -> Result<Tensor> {

@@ -8,6 +8,8 @@ use std::collections::{BTreeMap, HashMap};
 #[derive(Clone, Debug)]
 pub(crate) struct Weights {
     origin: String,
+    /// What was odd about them, a sentence each.
+    warnings: Vec<String>,
     tensors: BTreeMap<String, Tensor>,
 }
 
@@ -16,6 +18,7 @@ impl Weights {
     pub(crate) fn new(origin: impl Into<String>, tensors: HashMap<String, Tensor>) -> Self {
         Self {
             origin: origin.into(),
+            warnings: Vec::new(),
             tensors: tensors.into_iter().collect(),
         }
     }
@@ -47,6 +50,15 @@ impl Weights {
             true => self.get(name, shape).map(Some),
             false => Ok(None),
         }
+    }
+
+    /// Says what was odd about them.
+    pub(crate) fn set_warnings(&mut self, warnings: Vec<String>) {
+        self.warnings = warnings;
+    }
+
+    pub(crate) fn warnings(&self) -> &[String] {
+        &self.warnings
     }
 
     /// Puts a tensor under a name, in the place of any that had it.
@@ -110,6 +122,7 @@ impl Weights {
         let tied = self.are_tied(embedding, unembedding);
         let mut placed = Self {
             origin: self.origin.clone(),
+            warnings: self.warnings.clone(),
             tensors: BTreeMap::new(),
         };
         for (name, tensor) in &self.tensors {

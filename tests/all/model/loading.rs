@@ -186,11 +186,16 @@ fn damaged_weights_say_what_is_wrong() {
         transposed.contains("[128, 32]") && transposed.contains("[32, 128]"),
         "{transposed}"
     );
-    let nan = spoiled(&|weights| {
-        let nan = (&weights[name] * f64::NAN).unwrap();
-        weights.insert(name.into(), nan);
+    assert!(transposed.contains("looks transposed"), "{transposed}");
+    let extra = spoiled(&|weights| {
+        let extra = weights[name].clone();
+        weights.insert("transformer.h.7.mlp.c_fc.weight".into(), extra);
     });
-    assert!(nan.contains(name) && nan.contains("NaN"), "{nan}");
+    assert!(
+        extra.contains("`transformer.h.7.mlp.c_fc.weight`"),
+        "{extra}"
+    );
+    assert!(extra.contains("allow_extra_weights"), "{extra}");
     let integers = spoiled(&|weights| {
         let integers = weights[name].to_dtype(DType::I64).unwrap();
         weights.insert(name.into(), integers);
@@ -199,6 +204,39 @@ fn damaged_weights_say_what_is_wrong() {
         integers.contains(name) && integers.contains("I64"),
         "{integers}"
     );
+}
+
+#[test]
+fn weights_that_are_no_numbers_are_warned_of() {
+    let name = "transformer.h.1.mlp.c_fc.weight";
+    let folder = copy("hf");
+    change_weights(folder.path(), |weights| {
+        let nan = (&weights[name] * f64::NAN).unwrap();
+        weights.insert(name.into(), nan);
+    });
+    let warnings = load(folder.path()).unwrap().load_warnings();
+    assert_eq!(warnings.len(), 1);
+    let warning = &warnings[0];
+    assert!(
+        warning.contains(name) && warning.contains("NaN"),
+        "{warning}"
+    );
+    assert!(processed().load_warnings().is_empty());
+}
+
+#[test]
+fn extra_weights_are_left_out_when_asked() {
+    let folder = copy("hf");
+    change_weights(folder.path(), |weights| {
+        let extra = weights["transformer.wpe.weight"].clone();
+        weights.insert("score.weight".into(), extra);
+    });
+    assert!(load(folder.path()).is_err());
+    let options = LoadOptions::new().allow_extra_weights(true);
+    let path = folder.path().to_str().unwrap();
+    let model = HookedTransformer::load(path, options.device(&Device::Cpu)).unwrap();
+    let ours = model.forward(TOKENS).unwrap();
+    assert_close("logits", &ours, &processed().forward(TOKENS).unwrap(), 0.);
 }
 
 #[test]

@@ -92,6 +92,7 @@ impl<'a> Fields<'a> {
             }
         };
         Ok(Positions::Rotary(Rotary {
+            adjacent_pairs: false,
             dim: (d_head as f64 * part) as usize,
             base: base.unwrap_or(10_000.),
             scaling,

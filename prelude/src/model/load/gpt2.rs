@@ -3,7 +3,7 @@
 //! Source: the layout of Hugging Face's `GPT2LMHeadModel`. Matrices are `Conv1D`: `[in, out]`.
 
 use super::fields::Fields;
-use super::safetensors::TensorFiles;
+use super::tensors::Tensors;
 use crate::error::{Error, Result};
 use crate::model::config::{Activation, Config};
 use crate::model::weights::Weights;
@@ -52,7 +52,7 @@ pub(super) fn config(json: &Value) -> Result<Config> {
 ///
 /// # Errors
 /// A tensor is missing, damaged, or does not have the shape that the config asks for.
-pub(super) fn weights(files: &TensorFiles, config: &Config) -> Result<Weights> {
+pub(super) fn weights(files: &Tensors, config: &Config) -> Result<Weights> {
     let prefix = match files.contains("transformer.wte.weight") {
         true => "transformer.",
         false => "",

@@ -4,7 +4,7 @@
 
 use super::fields::Fields;
 use super::linear::{bias, into_heads, matrix, out_of_heads, zeros};
-use super::safetensors::TensorFiles;
+use super::tensors::Tensors;
 use crate::error::{Error, Result};
 use crate::model::config::{Activation, Architecture, Config};
 use crate::model::weights::Weights;
@@ -80,7 +80,7 @@ fn attention_layers(json: &Value, n_layers: usize) -> Result<Vec<&str>> {
 ///
 /// # Errors
 /// A tensor is missing, damaged, or does not have the shape that the config asks for.
-pub(super) fn weights(files: &TensorFiles, config: &Config) -> Result<Weights> {
+pub(super) fn weights(files: &Tensors, config: &Config) -> Result<Weights> {
     let (d_model, d_mlp) = (config.d_model, config.d_mlp);
     let (heads, d_head) = (config.n_heads, config.d_head);
     let mut tensors: HashMap<String, Tensor> = HashMap::new();

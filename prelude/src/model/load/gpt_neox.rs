@@ -4,8 +4,8 @@
 
 use super::fields::Fields;
 use super::linear::{bias, matrix, out_of_heads};
-use super::safetensors::TensorFiles;
-use crate::error::{Error, Result};
+use super::tensors::Tensors;
+use crate::error::Result;
 use crate::model::config::{Activation, Architecture, Config};
 use crate::model::weights::Weights;
 use candle_core::Tensor;
@@ -25,12 +25,7 @@ pub(super) fn config(json: &Value) -> Result<Config> {
         fields.size(&["vocab_size"])?,
         fields.size(&["max_position_embeddings"])?,
     );
-    if !fields.flag("use_parallel_residual", true) {
-        return Err(Error::new(
-            "`use_parallel_residual` is false: GPT-NeoX models with attention and MLP one after \
-             the other are not supported.",
-        ));
-    }
+    config.parallel_attn_mlp = fields.flag("use_parallel_residual", true);
     config.architecture = Architecture::GptNeoX;
     config.d_mlp = fields
         .find_size("intermediate_size")
@@ -47,7 +42,7 @@ pub(super) fn config(json: &Value) -> Result<Config> {
 ///
 /// # Errors
 /// A tensor is missing, damaged, or does not have the shape that the config asks for.
-pub(super) fn weights(files: &TensorFiles, config: &Config) -> Result<Weights> {
+pub(super) fn weights(files: &Tensors, config: &Config) -> Result<Weights> {
     let (d_model, d_mlp) = (config.d_model, config.d_mlp);
     let (heads, d_head) = (config.n_heads, config.d_head);
     let mut tensors: HashMap<String, Tensor> = HashMap::new();

@@ -1,17 +1,17 @@
 //! PyTorch's `nn.Linear` keeps its matrix as `[out, in]`; TransformerLens's shapes have heads apart.
 
-use super::safetensors::TensorFiles;
+use super::tensors::Tensors;
 use crate::error::Result;
 use candle_core::{DType, Device, Tensor};
 
 /// The matrix `{name}.weight` as `[d_in, d_out]`.
-pub(super) fn matrix(files: &TensorFiles, name: &str, d_in: usize, d_out: usize) -> Result<Tensor> {
+pub(super) fn matrix(files: &Tensors, name: &str, d_in: usize, d_out: usize) -> Result<Tensor> {
     Ok(files.get(&format!("{name}.weight"), &[d_out, d_in])?.t()?)
 }
 
 /// The matrix into heads, as `[head, d_model, d_head]`.
 pub(super) fn into_heads(
-    files: &TensorFiles,
+    files: &Tensors,
     name: &str,
     [heads, d_model, d_head]: [usize; 3],
 ) -> Result<Tensor> {
@@ -21,7 +21,7 @@ pub(super) fn into_heads(
 
 /// The matrix out of heads, as `[head, d_head, d_model]`.
 pub(super) fn out_of_heads(
-    files: &TensorFiles,
+    files: &Tensors,
     name: &str,
     [heads, d_head, d_model]: [usize; 3],
 ) -> Result<Tensor> {
@@ -30,7 +30,7 @@ pub(super) fn out_of_heads(
 }
 
 /// The bias `{name}.bias` in this shape, or zeros where the files have none.
-pub(super) fn bias(files: &TensorFiles, name: &str, shape: &[usize]) -> Result<Tensor> {
+pub(super) fn bias(files: &Tensors, name: &str, shape: &[usize]) -> Result<Tensor> {
     let name = format!("{name}.bias");
     match files.contains(&name) {
         true => Ok(files

@@ -1,11 +1,11 @@
 //! Llama's `config.json` and that of its relatives, and their weights under TransformerLens's names.
 //!
 //! Source: the layouts of Hugging Face's `LlamaForCausalLM`, `MistralForCausalLM`,
-//! `Qwen2ForCausalLM`, `GemmaForCausalLM` and `Gemma2ForCausalLM`.
+//! `Qwen2ForCausalLM`, `Qwen3ForCausalLM`, `GemmaForCausalLM` and `Gemma2ForCausalLM`.
 
 use super::fields::Fields;
 use super::linear::{bias, into_heads, matrix, out_of_heads};
-use super::safetensors::TensorFiles;
+use super::tensors::Tensors;
 use crate::error::{Error, Result};
 use crate::model::config::{Activation, Architecture, Config, Normalization};
 use crate::model::weights::Weights;
@@ -46,7 +46,11 @@ pub(super) fn config(json: &Value, architecture: Architecture) -> Result<Config>
     };
     config.activation = Activation::from_name(activation)?;
     config.attn_windows = windows(fields, &config)?;
+    // TransformerLens's habit for families that have no such token.
+    config.default_prepend_bos = !matches!(architecture, Architecture::Qwen2 | Architecture::Qwen3);
+    config.use_qk_norm = architecture == Architecture::Qwen3;
     if architecture == Architecture::Gemma2 {
+        config.use_normalization_before_and_after = true;
         config.attn_scale = fields.number("query_pre_attn_scalar")?.sqrt();
         config.attn_scores_soft_cap = fields.find_number("attn_logit_softcapping");
         config.output_logits_soft_cap = fields.find_number("final_logit_softcapping");
@@ -86,7 +90,7 @@ fn windows(fields: Fields, config: &Config) -> Result<Vec<Option<usize>>> {
 ///
 /// # Errors
 /// A tensor is missing, damaged, or does not have the shape that the config asks for.
-pub(super) fn weights(files: &TensorFiles, config: &Config) -> Result<Weights> {
+pub(super) fn weights(files: &Tensors, config: &Config) -> Result<Weights> {
     let (d_model, d_mlp) = (config.d_model, config.d_mlp);
     let (heads, d_head) = (config.n_heads, config.d_head);
     let shared = config.key_value_heads();
@@ -147,6 +151,12 @@ pub(super) fn weights(files: &TensorFiles, config: &Config) -> Result<Weights> {
                 &format!("attn.b_{which}"),
                 bias(files, &name, &[heads, d_head])?,
             );
+        }
+        if config.use_qk_norm {
+            for norm in ["q_norm", "k_norm"] {
+                let name = block(&format!("self_attn.{norm}.weight"));
+                set(&format!("attn.{norm}.w"), files.get(&name, &[d_head])?);
+            }
         }
         let output = block("self_attn.o_proj");
         set(

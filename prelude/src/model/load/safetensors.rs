@@ -1,7 +1,8 @@
-//! Tensors out of safetensors files, one at a time and checked.
+//! Tensors out of a safetensors file, one at a time and checked.
 
-use super::source::{Opened, Source};
-use crate::error::{Context, Error, Result, suggestion};
+use super::source::Opened;
+use super::tensors::TensorFile;
+use crate::error::{Context, Error, Result};
 use candle_core::{DType, Device, Tensor};
 use safetensors::tensor::TensorInfo;
 use serde_json::Value;
@@ -13,14 +14,8 @@ use std::sync::Mutex;
 /// The longest header that is read: a damaged file may announce any length.
 const LONGEST_HEADER: u64 = 100_000_000;
 
-/// All safetensors files of a model.
-pub(super) struct TensorFiles {
-    files: Vec<TensorFile>,
-    file_of: HashMap<String, usize>,
-}
-
-struct TensorFile {
-    name: String,
+/// One safetensors file.
+pub(super) struct Safetensors {
     data: Data,
     /// Where the tensors' bytes start.
     start: u64,
@@ -32,85 +27,12 @@ enum Data {
     File(Mutex<File>),
 }
 
-impl TensorFiles {
-    /// `model.safetensors`, or the shards that `model.safetensors.index.json` lists.
+impl Safetensors {
+    /// Reads the header.
     ///
     /// # Errors
-    /// There is neither, or a file is damaged.
-    pub(super) fn open(source: &Source) -> Result<Self> {
-        const WHOLE: &str = "model.safetensors";
-        const INDEX: &str = "model.safetensors.index.json";
-        if let Some(opened) = source.open(WHOLE)? {
-            return Ok(Self::of(vec![TensorFile::open(
-                source.describe(WHOLE),
-                opened,
-            )?]));
-        }
-        let Some(index) = source.read(INDEX)? else {
-            return Err(source.missing(WHOLE));
-        };
-        let index: Value = serde_json::from_slice(&index).context(|| source.describe(INDEX))?;
-        let shards = index.get("weight_map").and_then(Value::as_object);
-        let mut shards: Vec<&str> = shards
-            .map(|shards| shards.values().filter_map(Value::as_str).collect())
-            .unwrap_or_default();
-        shards.sort_unstable();
-        shards.dedup();
-        let open = |shard: &str| {
-            let opened = source.open(shard)?.ok_or_else(|| source.missing(shard))?;
-            TensorFile::open(source.describe(shard), opened)
-        };
-        let files = shards.into_iter().map(open).collect::<Result<Vec<_>>>()?;
-        Ok(Self::of(files))
-    }
-
-    fn of(files: Vec<TensorFile>) -> Self {
-        let mut file_of = HashMap::new();
-        for (index, file) in files.iter().enumerate() {
-            file_of.extend(file.tensors.keys().map(|name| (name.clone(), index)));
-        }
-        Self { files, file_of }
-    }
-
-    /// Whether there is a tensor of this name.
-    pub(super) fn contains(&self, name: &str) -> bool {
-        self.file_of.contains_key(name)
-    }
-
-    /// Where the tensors come from, for an error message.
-    pub(super) fn origin(&self) -> String {
-        let names: Vec<&str> = self.files.iter().map(|file| file.name.as_str()).collect();
-        names.join(", ")
-    }
-
-    /// The tensor of this name and shape as `f32` on the CPU.
-    ///
-    /// # Errors
-    /// It is missing, has another shape, cannot be read, or holds values that are not finite.
-    pub(super) fn get(&self, name: &str, shape: &[usize]) -> Result<Tensor> {
-        let Some(file) = self
-            .file_of
-            .get(name)
-            .and_then(|index| self.files.get(*index))
-        else {
-            let suggestion = suggestion(name, self.file_of.keys());
-            return Err(Error::new(format!(
-                "{}: the tensor `{name}` of shape {shape:?} is missing.{suggestion}",
-                self.origin()
-            )));
-        };
-        file.get(name, shape)
-            .map_err(|error| error.context(format!("{}: the tensor `{name}`", file.name)))
-    }
-}
-
-impl TensorFile {
-    fn open(name: String, opened: Opened) -> Result<Self> {
-        let doing = name.clone();
-        Self::parse(name, opened).map_err(|error| error.context(doing))
-    }
-
-    fn parse(name: String, opened: Opened) -> Result<Self> {
+    /// The file is cut off, or is none of this kind.
+    pub(super) fn open(opened: Opened) -> Result<Self> {
         let (data, size) = match opened {
             Opened::Bytes(bytes) => (Data::Bytes(bytes), bytes.len() as u64),
             Opened::File(file) => {
@@ -159,23 +81,26 @@ impl TensorFile {
             return Err(truncated(expected));
         }
         Ok(Self {
-            name,
             data,
             start,
             tensors,
         })
     }
+}
 
-    fn get(&self, name: &str, shape: &[usize]) -> Result<Tensor> {
+impl TensorFile for Safetensors {
+    fn names(&self) -> Vec<String> {
+        self.tensors.keys().cloned().collect()
+    }
+
+    fn shape(&self, name: &str) -> Option<Vec<usize>> {
+        self.tensors.get(name).map(|info| info.shape.clone())
+    }
+
+    fn read(&self, name: &str) -> Result<Tensor> {
         let Some(info) = self.tensors.get(name) else {
             return Err(Error::new("it is missing."));
         };
-        if info.shape != shape {
-            return Err(Error::new(format!(
-                "it has shape {:?}, but the config asks for {shape:?}.",
-                info.shape
-            )));
-        }
         let dtype = DType::try_from(info.dtype)?;
         if !dtype.is_float() {
             return Err(Error::new(format!(
@@ -183,22 +108,20 @@ impl TensorFile {
             )));
         }
         let (from, to) = info.data_offsets;
-        let expected = shape.iter().product::<usize>() * dtype.size_in_bytes();
-        if to.checked_sub(from) != Some(expected) {
+        let shape = info.shape.as_slice();
+        let elements = shape
+            .iter()
+            .try_fold(1usize, |all, size| all.checked_mul(*size));
+        let expected = elements.and_then(|all| all.checked_mul(dtype.size_in_bytes()));
+        let Some(expected) = expected.filter(|expected| to.checked_sub(from) == Some(*expected))
+        else {
             return Err(Error::new(format!(
                 "its bytes {from}..{to} do not hold {shape:?} numbers of type {dtype:?}: the file \
                  is damaged."
             )));
-        }
+        };
         let bytes = self.data.read(self.start + from as u64, expected)?;
-        let tensor = Tensor::from_raw_buffer(&bytes, dtype, shape, &Device::Cpu)?;
-        let tensor = tensor.to_dtype(DType::F32)?;
-        if !tensor.sum_all()?.to_scalar::<f32>()?.is_finite() {
-            return Err(Error::new(
-                "it holds values that are not finite (NaN or infinity): the weights are damaged.",
-            ));
-        }
-        Ok(tensor)
+        Ok(Tensor::from_raw_buffer(&bytes, dtype, shape, &Device::Cpu)?)
     }
 }
 

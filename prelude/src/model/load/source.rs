@@ -146,6 +146,25 @@ impl Source {
         })
     }
 
+    /// The names of all files.
+    ///
+    /// # Errors
+    /// The place cannot be read.
+    pub(super) fn list(&self) -> Result<Vec<String>> {
+        let mut names: Vec<String> = match &self.place {
+            Place::Embedded(files) => files.iter().map(|(name, _)| (*name).to_owned()).collect(),
+            Place::Folder(folder) => {
+                let entries = std::fs::read_dir(folder)
+                    .context(|| format!("reading {}", folder.display()))?;
+                let names = entries.filter_map(|entry| entry.ok()?.file_name().into_string().ok());
+                names.collect()
+            }
+            Place::Hub(hub) => hub.list()?,
+        };
+        names.sort();
+        Ok(names)
+    }
+
     /// A file's bytes, or nothing where it is absent or cannot be had.
     pub(super) fn read_optional(&self, file: &str) -> Option<Cow<'static, [u8]>> {
         self.read(file).ok().flatten()
@@ -204,6 +223,29 @@ impl Hub {
             api,
             cache: Cache::from_env(),
         })
+    }
+
+    /// The names of the repository's files; without a network, of those that are in the cache.
+    fn list(&self) -> Result<Vec<String>> {
+        let repository = Repo::model(self.repository.clone());
+        if let Some(api) = &self.api {
+            let info = api
+                .repo(repository)
+                .info()
+                .context(|| format!("the files of {} could not be listed", self.repository))?;
+            return Ok(info
+                .siblings
+                .into_iter()
+                .map(|file| file.rfilename)
+                .collect());
+        }
+        let config = self.cache.repo(repository).get("config.json");
+        let Some(snapshot) = config.as_deref().and_then(Path::parent) else {
+            return Ok(Vec::new());
+        };
+        let entries = std::fs::read_dir(snapshot)?;
+        let names = entries.filter_map(|entry| entry.ok()?.file_name().into_string().ok());
+        Ok(names.collect())
     }
 
     /// The path of a file in the cache, downloaded if need be; nothing where there is no such file.

@@ -53,6 +53,14 @@ sites! {
     K BLOCK "attn.hook_k",
     /// Values, `[batch, pos, head, d_head]` (key-value heads where there are fewer).
     V BLOCK "attn.hook_v",
+    /// Where queries are normalized: what the norm divides by, `[batch, pos, head, 1]`.
+    QNormScale BLOCK "attn.q_norm.hook_scale",
+    /// Where queries are normalized: the norm before its `w`, `[batch, pos, head, d_head]`.
+    QNormNormalized BLOCK "attn.q_norm.hook_normalized",
+    /// Where keys are normalized: what the norm divides by, `[batch, pos, head, 1]`.
+    KNormScale BLOCK "attn.k_norm.hook_scale",
+    /// Where keys are normalized: the norm before its `w`, `[batch, pos, head, d_head]`.
+    KNormNormalized BLOCK "attn.k_norm.hook_normalized",
     /// Queries after the rotary embedding, `[batch, pos, head, d_head]`.
     RotQ BLOCK "attn.hook_rot_q",
     /// Keys after the rotary embedding, `[batch, pos, head, d_head]`.

@@ -4,17 +4,19 @@ mod input;
 mod mask;
 mod projection;
 mod rotary;
+mod sequence;
 
 pub(crate) use input::AttentionInput;
-pub(crate) use mask::AttentionMask;
+pub(crate) use sequence::{KeyValueCache, Sequence};
 
 use self::mask::Scores;
 use self::projection::Projection;
 use self::rotary::Rotary;
 use crate::error::Result;
+use crate::model::arch::On;
 use crate::model::config::Config;
 use crate::model::names::Site;
-use crate::model::parts::{fast_layout, linear};
+use crate::model::parts::{Norm, NormAt, fast_layout, linear};
 use crate::model::pass::{Pass, Step};
 use crate::model::weights::Weights;
 use candle_core::{Result as CandleResult, Tensor};
@@ -32,6 +34,8 @@ pub(crate) struct Attention {
     /// `[head, d_head, d_model]`.
     W_O_by_head: Tensor,
     b_O: Tensor,
+    /// On the queries and on the keys of each head.
+    norms: Option<[Norm; 2]>,
     rotary: Option<Rotary>,
     scores: Scores,
 }
@@ -56,6 +60,13 @@ impl Attention {
             W_O,
             W_O_by_head: by_head,
             b_O: weights.get(&name("b_O", layer), &[d_model])?,
+            norms: match config.use_qk_norm {
+                true => Some([
+                    Norm::new(config, weights, NormAt::Queries, layer)?,
+                    Norm::new(config, weights, NormAt::Keys, layer)?,
+                ]),
+                false => None,
+            },
             rotary: Rotary::new(&config.positions),
             scores: Scores {
                 scale: config.attn_scale * by_layer,
@@ -75,38 +86,67 @@ impl Attention {
         self.projection.n_key_value_heads()
     }
 
+    /// Its hook points, in firing order.
+    pub(crate) fn sites(&self) -> Vec<(Site, On)> {
+        let mut sites = vec![
+            (Site::Q, On::Default),
+            (Site::K, On::Default),
+            (Site::V, On::Default),
+        ];
+        for norm in self.norms.iter().flatten() {
+            sites.extend(norm.sites());
+        }
+        if self.rotary.is_some() {
+            sites.extend([(Site::RotQ, On::Default), (Site::RotK, On::Default)]);
+        }
+        sites.extend([
+            (Site::AttnScores, On::Default),
+            (Site::Pattern, On::Default),
+            (Site::Z, On::Default),
+            (Site::Result, On::Asked),
+        ]);
+        sites
+    }
+
     /// `[batch, pos, d_model]`.
     pub(crate) fn forward(
         &self,
         input: &AttentionInput,
-        mask: &AttentionMask,
+        sequence: &mut Sequence,
         layer: usize,
         pass: &mut Pass,
     ) -> Step<Tensor> {
-        let [q, k, v] = match input {
-            AttentionInput::Joint(x) => self.projection.forward(x)?,
-            AttentionInput::Split(inputs) => self.projection.by_head(inputs)?,
-        }; // [batch, pos, head, d_head] each
+        let [q, k, v] = self.project(input, sequence.beside())?; // [batch, pos, head, d_head] each
         let q = pass.at(Site::Q, layer, q)?;
         let k = pass.at(Site::K, layer, k)?;
         let v = pass.at(Site::V, layer, v)?;
 
+        let (q, k) = match &self.norms {
+            None => (q, k),
+            Some([on_queries, on_keys]) => (
+                on_queries.forward(&q, layer, pass)?,
+                on_keys.forward(&k, layer, pass)?,
+            ),
+        };
         let (q, k) = match &self.rotary {
             None => (q, k),
             Some(rotary) => {
-                let angles = mask.angles(rotary, &q)?;
-                let q = pass.at(Site::RotQ, layer, rotary.turn(&q, angles)?)?;
-                let k = pass.at(Site::RotK, layer, rotary.turn(&k, angles)?)?;
+                let angles = sequence.angles(rotary, &q)?;
+                let q = pass.at(Site::RotQ, layer, rotary.turn(&q, &angles)?)?;
+                let k = pass.at(Site::RotK, layer, rotary.turn(&k, &angles)?)?;
                 (q, k)
             }
         };
+        let (k, v) = sequence.remember(layer, k, v)?; // [batch, key, head, d_head]
         let k = self.for_every_head(k)?; // [batch, pos, head, d_head]
         let v = self.for_every_head(v)?;
 
         let q = q.transpose(1, 2)?.contiguous()?; // [batch, head, query, d_head]
         let k = k.transpose(1, 2)?.contiguous()?; // [batch, head, key, d_head]
         let products = q.matmul(&k.t()?)?; // [batch, head, query, key]
-        let pattern = mask.pattern(products, self.scores, layer, pass)?;
+        let pattern = sequence
+            .mask()
+            .pattern(products, self.scores, layer, pass)?;
 
         let v = v.transpose(1, 2)?.contiguous()?; // [batch, head, key, d_head]
         let z = pattern.matmul(&v)?.transpose(1, 2)?; // [batch, query, head, d_head]
@@ -119,6 +159,28 @@ impl Attention {
         }
         let heads = z.flatten(2, 3)?; // [batch, pos, head * d_head]
         Ok(linear(&heads, &self.W_O, Some(&self.b_O))?)
+    }
+
+    /// Queries, keys and values, where queries and keys may read positions beside their input.
+    fn project(
+        &self,
+        input: &AttentionInput,
+        beside: Option<&Tensor>,
+    ) -> CandleResult<[Tensor; 3]> {
+        match (input, beside) {
+            (AttentionInput::Joint(x), None) => self.projection.forward(x),
+            (AttentionInput::Joint(x), Some(beside)) => {
+                let [_, _, v] = self.projection.forward(x)?;
+                let [q, k, _] = self.projection.forward(&(x + beside)?)?;
+                Ok([q, k, v])
+            }
+            (AttentionInput::Split(inputs), None) => self.projection.by_head(inputs),
+            (AttentionInput::Split([q, k, v]), Some(beside)) => {
+                let beside = beside.unsqueeze(2)?; // [batch, pos, 1, d_model]
+                let (q, k) = (q.broadcast_add(&beside)?, k.broadcast_add(&beside)?);
+                self.projection.by_head(&[q, k, v.clone()])
+            }
+        }
     }
 
     /// Keys or values of fewer heads, each repeated for the query heads that share it:

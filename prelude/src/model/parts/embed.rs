@@ -1,9 +1,10 @@
 //! Tokens in, logits out.
 
-use super::{fast_layout, linear};
+use super::{Sequence, fast_layout, linear};
 use crate::error::Result;
+use crate::model::arch::On;
 use crate::model::config::{Config, Positions};
-use crate::model::padded::Padded;
+use crate::model::names::Site;
 use crate::model::weights::Weights;
 use candle_core::{Result as CandleResult, Tensor};
 
@@ -12,6 +13,7 @@ use candle_core::{Result as CandleResult, Tensor};
 pub(crate) struct Embed {
     W_E: Tensor,
     W_pos: Option<Tensor>,
+    stands_beside: bool,
 }
 
 impl Embed {
@@ -19,11 +21,12 @@ impl Embed {
         Ok(Self {
             W_E: weights.get("embed.W_E", &[config.d_vocab, config.d_model])?,
             W_pos: match config.positions {
-                Positions::Learned => {
+                Positions::Learned | Positions::Shortformer => {
                     Some(weights.get("pos_embed.W_pos", &[config.n_ctx, config.d_model])?)
                 }
                 Positions::Rotary(_) => None,
             },
+            stands_beside: config.positions == Positions::Shortformer,
         })
     }
 
@@ -34,23 +37,45 @@ impl Embed {
         rows.reshape((batch, pos, ()))
     }
 
-    /// The positions of these tokens, `[batch, pos, d_model]`: 0, 1, ... from the first real token.
-    /// Nothing where positions are not learned.
-    pub(crate) fn positions(&self, padded: &Padded) -> CandleResult<Option<Tensor>> {
+    /// The embeddings of a sequence's positions, `[batch, pos, d_model]`: 0, 1, ... from the first
+    /// real token. Nothing where positions are not learned.
+    pub(crate) fn positions(
+        &self,
+        batch: usize,
+        sequence: &Sequence,
+    ) -> CandleResult<Option<Tensor>> {
         let Some(W_pos) = &self.W_pos else {
             return Ok(None);
         };
-        let (batch, pos) = padded.tokens.dims2()?;
-        let rows = W_pos.narrow(0, 0, pos)?; // [pos, d_model]
-        let Some(first) = &padded.first else {
-            let all = rows.unsqueeze(0)?;
-            return all.broadcast_as((batch, pos, rows.dim(1)?)).map(Some);
+        let (past, pos) = (sequence.past(), sequence.pos());
+        let Some(first) = sequence.first() else {
+            let rows = W_pos.narrow(0, past, pos)?.unsqueeze(0)?; // [1, pos, d_model]
+            return rows.broadcast_as((batch, pos, W_pos.dim(1)?)).map(Some);
         };
         let shifted = first
             .iter()
-            .map(|first| rows.narrow(0, 0, pos - first)?.pad_with_zeros(0, *first, 0))
+            .map(|first| {
+                let padding = first.saturating_sub(past).min(pos);
+                let start = (past + padding).saturating_sub(*first);
+                let rows = W_pos.narrow(0, start, pos - padding)?;
+                rows.pad_with_zeros(0, padding, 0)
+            })
             .collect::<CandleResult<Vec<_>>>()?;
         Tensor::stack(&shifted, 0).map(Some)
+    }
+
+    /// Whether positions are not added to the residual stream, but read beside it by queries and keys.
+    pub(crate) fn stand_beside(&self) -> bool {
+        self.stands_beside
+    }
+
+    /// Its hook points, in firing order.
+    pub(crate) fn sites(&self) -> Vec<(Site, On)> {
+        let mut sites = vec![(Site::Embed, On::Default)];
+        if self.W_pos.is_some() {
+            sites.push((Site::PosEmbed, On::Default));
+        }
+        sites
     }
 }
 
@@ -66,13 +91,18 @@ pub(crate) struct Unembed {
 impl Unembed {
     pub(crate) fn new(config: &Config, weights: &mut Weights) -> Result<Self> {
         let name = "unembed.W_U";
-        let W_U = fast_layout(&weights.get(name, &[config.d_model, config.d_vocab])?)?;
+        let W_U = fast_layout(&weights.get(name, &[config.d_model, config.d_vocab_out])?)?;
         weights.set(name, W_U.clone());
         Ok(Self {
             W_U,
-            b_U: weights.find("unembed.b_U", &[config.d_vocab])?,
+            b_U: weights.find("unembed.b_U", &[config.d_vocab_out])?,
             soft_cap: config.output_logits_soft_cap,
         })
+    }
+
+    /// Its hook points, in firing order.
+    pub(crate) fn sites(&self) -> Vec<(Site, On)> {
+        vec![(Site::UnembedIn, On::Asked), (Site::UnembedOut, On::Asked)]
     }
 
     /// `[batch, pos, d_model]` to `[batch, pos, d_vocab]`.

@@ -2,17 +2,21 @@
 
 use crate::error::Result;
 use crate::math;
+use crate::model::arch::On;
 use crate::model::config::{Activation, Config};
 use crate::model::names::Site;
-use crate::model::parts::{fast_layout, linear};
+use crate::model::parts::{Norm, NormAt, fast_layout, linear};
 use crate::model::pass::{Pass, Step};
 use crate::model::weights::Weights;
 use candle_core::{Result as CandleResult, Tensor};
 
 /// `act(x W_in + b_in) W_out + b_out`, or with a gate `(act(x W_gate) * (x W_in) + b_in) W_out + b_out`.
 ///
-/// Source of the gate: Shazeer 2020 (arXiv 2002.05202); hook points as in TransformerLens, where
-/// `hook_pre` is what the activation function reads.
+/// Behind SoLU, `x softmax(x)`, there is a norm: `ln(solu(x W_in + b_in)) W_out + b_out`.
+///
+/// Source of the gate: Shazeer 2020 (arXiv 2002.05202), of SoLU: Elhage et al. 2022
+/// (transformer-circuits.pub/2022/solu); hook points as in TransformerLens, where `hook_pre` is what the
+/// activation function reads.
 #[derive(Debug)]
 pub(crate) struct Mlp {
     W_gate: Option<Tensor>,
@@ -21,6 +25,8 @@ pub(crate) struct Mlp {
     W_out: Tensor,
     b_out: Tensor,
     activation: Activation,
+    /// Behind the activation function.
+    ln: Option<Norm>,
 }
 
 impl Mlp {
@@ -46,7 +52,25 @@ impl Mlp {
             W_out,
             b_out: weights.get(&name("b_out"), &[d_model])?,
             activation: config.activation,
+            ln: match config.activation {
+                Activation::SoluLn => Some(Norm::new(config, weights, NormAt::InsideMlp, layer)?),
+                _ => None,
+            },
         })
+    }
+
+    /// Its hook points, in firing order.
+    pub(crate) fn sites(&self) -> Vec<(Site, On)> {
+        let mut sites = vec![(Site::Pre, On::Default)];
+        if self.W_gate.is_some() {
+            sites.push((Site::PreLinear, On::Default));
+        }
+        if let Some(ln) = &self.ln {
+            sites.push((Site::Mid, On::Default));
+            sites.extend(ln.sites());
+        }
+        sites.push((Site::Post, On::Default));
+        sites
     }
 
     /// `[batch, pos, d_model]` to the same shape.
@@ -63,6 +87,13 @@ impl Mlp {
                 (self.activate(&pre)? * linear)?.broadcast_add(&self.b_in)?
             }
         };
+        let post = match &self.ln {
+            None => post,
+            Some(ln) => {
+                let mid = pass.at(Site::Mid, layer, post)?; // [batch, pos, d_mlp]
+                ln.forward(&mid, layer, pass)?
+            }
+        };
         let post = pass.at(Site::Post, layer, post)?;
         Ok(linear(&post, &self.W_out, Some(&self.b_out))?)
     }
@@ -73,6 +104,7 @@ impl Mlp {
             Activation::Gelu => pre.gelu_erf(),
             Activation::Relu => pre.relu(),
             Activation::Silu => pre.silu(),
+            Activation::Solu | Activation::SoluLn => pre * math::softmax(pre)?,
         }
     }
 }

@@ -2,6 +2,7 @@
 
 use crate::error::Result;
 use crate::math;
+use crate::model::arch::On;
 use crate::model::config::{Config, Normalization};
 use crate::model::names::Site;
 use crate::model::pass::{Pass, Step};
@@ -9,13 +10,14 @@ use crate::model::weights::Weights;
 use candle_core::{D, Tensor};
 
 /// `(x - mean) / sqrt(var + eps)`, then `* w + b`; or, as RMSNorm, `x / sqrt(mean(x^2) + eps)`, then
-/// `* w`. Where `w` and `b` were folded away, the first half only.
+/// `* w`. Where `w` and `b` were folded away, the first half only. Models without norms have the
+/// identity, and none of its hook points.
 ///
 /// Source: Ba, Kiros and Hinton 2016 (arXiv 1607.06450); Zhang and Sennrich 2019 (arXiv 1910.07467);
 /// hook points as in TransformerLens: `hook_normalized` comes before `w` and `b`.
 #[derive(Debug)]
 pub(crate) struct Norm {
-    centres: bool,
+    kind: Normalization,
     w: Option<Tensor>,
     b: Option<Tensor>,
     eps: f64,
@@ -23,46 +25,103 @@ pub(crate) struct Norm {
     normalized: Site,
 }
 
+/// Where in a model a norm stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum NormAt {
+    /// Before attention.
+    Ln1,
+    /// Behind attention.
+    Ln1Post,
+    /// On the queries of each head.
+    Queries,
+    /// On the keys of each head.
+    Keys,
+    /// Before the MLP.
+    Ln2,
+    /// Inside the MLP, behind its activation function.
+    InsideMlp,
+    /// Behind the MLP.
+    Ln2Post,
+    /// Before the unembedding.
+    LnFinal,
+}
+
+impl NormAt {
+    /// The name of its weights without `.w` and `.b`.
+    pub(crate) fn name(self, layer: usize) -> String {
+        let suffix = match self {
+            Self::Ln1 => "ln1",
+            Self::Ln1Post => "ln1_post",
+            Self::Queries => "attn.q_norm",
+            Self::Keys => "attn.k_norm",
+            Self::Ln2 => "ln2",
+            Self::InsideMlp => "mlp.ln",
+            Self::Ln2Post => "ln2_post",
+            Self::LnFinal => return "ln_final".to_owned(),
+        };
+        format!("blocks.{layer}.{suffix}")
+    }
+
+    fn sites(self) -> [Site; 2] {
+        match self {
+            Self::Ln1 => [Site::Ln1Scale, Site::Ln1Normalized],
+            Self::Ln1Post => [Site::Ln1PostScale, Site::Ln1PostNormalized],
+            Self::Queries => [Site::QNormScale, Site::QNormNormalized],
+            Self::Keys => [Site::KNormScale, Site::KNormNormalized],
+            Self::Ln2 => [Site::Ln2Scale, Site::Ln2Normalized],
+            Self::InsideMlp => [Site::MlpLnScale, Site::MlpLnNormalized],
+            Self::Ln2Post => [Site::Ln2PostScale, Site::Ln2PostNormalized],
+            Self::LnFinal => [Site::LnFinalScale, Site::LnFinalNormalized],
+        }
+    }
+
+    fn kind(self, config: &Config) -> Normalization {
+        match self {
+            Self::Ln1 | Self::Ln2 => config.normalization,
+            Self::LnFinal => config.final_normalization(),
+            // What comes behind a part is never folded.
+            Self::Ln1Post | Self::Ln2Post if config.normalization.centres() => {
+                Normalization::LayerNorm
+            }
+            Self::Ln1Post | Self::Ln2Post | Self::Queries | Self::Keys => Normalization::Rms,
+            Self::InsideMlp if config.normalization == Normalization::LayerNorm => {
+                Normalization::LayerNorm
+            }
+            Self::InsideMlp => Normalization::LayerNormPre,
+        }
+    }
+
+    /// How many numbers it normalizes together.
+    fn width(self, config: &Config) -> usize {
+        match self {
+            Self::Queries | Self::Keys => config.d_head,
+            Self::InsideMlp => config.d_mlp,
+            _ => config.d_model,
+        }
+    }
+}
+
 impl Norm {
-    /// The norm whose weights are `{name}.w` and `{name}.b`, with its two hook points.
+    /// The norm that stands there, which is of the kind that the config says.
     pub(crate) fn new(
         config: &Config,
         weights: &Weights,
-        name: &str,
-        sites: [Site; 2],
+        at: NormAt,
+        layer: usize,
     ) -> Result<Self> {
-        Self::of_kind(config.normalization, config, weights, name, sites)
-    }
-
-    /// A norm behind a part, whose weights are never folded.
-    pub(crate) fn behind(
-        config: &Config,
-        weights: &Weights,
-        name: &str,
-        sites: [Site; 2],
-    ) -> Result<Self> {
-        let kind = match config.normalization.centres() {
-            true => Normalization::LayerNorm,
-            false => Normalization::Rms,
-        };
-        Self::of_kind(kind, config, weights, name, sites)
-    }
-
-    fn of_kind(
-        kind: Normalization,
-        config: &Config,
-        weights: &Weights,
-        name: &str,
-        [scale, normalized]: [Site; 2],
-    ) -> Result<Self> {
-        let get = |part: &str| weights.get(&format!("{name}.{part}"), &[config.d_model]);
+        let (name, width) = (at.name(layer), at.width(config));
+        let get = |part: &str| weights.get(&format!("{name}.{part}"), &[width]);
+        let kind = at.kind(config);
         let (w, b) = match kind {
             Normalization::LayerNorm => (Some(get("w")?), Some(get("b")?)),
             Normalization::Rms => (Some(get("w")?), None),
-            Normalization::LayerNormPre | Normalization::RmsPre => (None, None),
+            Normalization::LayerNormPre | Normalization::RmsPre | Normalization::None => {
+                (None, None)
+            }
         };
+        let [scale, normalized] = at.sites();
         Ok(Self {
-            centres: kind.centres(),
+            kind,
             w,
             b,
             eps: config.eps,
@@ -71,15 +130,27 @@ impl Norm {
         })
     }
 
-    /// `[.., d_model]` to the same shape.
+    /// Its hook points, in firing order.
+    pub(crate) fn sites(&self) -> Vec<(Site, On)> {
+        match self.kind {
+            Normalization::None => Vec::new(),
+            _ => vec![(self.scale, On::Default), (self.normalized, On::Default)],
+        }
+    }
+
+    /// `[.., width]` to the same shape.
     pub(crate) fn forward(&self, x: &Tensor, layer: usize, pass: &mut Pass) -> Step<Tensor> {
+        if self.kind == Normalization::None {
+            return Ok(x.clone());
+        }
+        let centres = self.kind.centres();
         // While training nobody asks for the scale, and one pass is several times faster.
-        let is_fused = self.centres && math::gradient::is_trained(x);
+        let is_fused = centres && math::gradient::is_trained(x);
         let mut y = match is_fused && !pass.wants(self.scale, layer) {
             true => math::gradient::layer_norm(x, self.eps)?,
             false => {
-                let x = match self.centres {
-                    true => x.broadcast_sub(&x.mean_keepdim(D::Minus1)?)?, // [.., d_model]
+                let x = match centres {
+                    true => x.broadcast_sub(&x.mean_keepdim(D::Minus1)?)?, // [.., width]
                     false => x.clone(),
                 };
                 let square = x.sqr()?.mean_keepdim(D::Minus1)?; // [.., 1]

@@ -1,6 +1,7 @@
 //! What attention reads.
 
 use super::Attention;
+use crate::model::arch::On;
 use crate::model::names::Site;
 use crate::model::parts::Norm;
 use crate::model::pass::{Pass, Step};
@@ -19,6 +20,11 @@ pub(crate) enum AttentionInput {
 const SPLIT: [Site; 4] = [Site::AttnIn, Site::QInput, Site::KInput, Site::VInput];
 
 impl AttentionInput {
+    /// Its hook points, in firing order.
+    pub(crate) fn sites() -> Vec<(Site, On)> {
+        SPLIT.iter().map(|site| (*site, On::Asked)).collect()
+    }
+
     /// The residual stream through the norm before attention: one for all, unless a hook point asks
     /// for each head's own.
     pub(crate) fn new(

@@ -1,11 +1,9 @@
 //! Which keys each query may see, and the pattern that follows.
 
-use super::rotary::{Angles, Rotary};
 use crate::math;
 use crate::model::names::Site;
 use crate::model::pass::{Pass, Step};
 use candle_core::{D, Result, Tensor};
-use std::sync::{Mutex, OnceLock};
 
 /// How a layer turns products into scores.
 #[derive(Clone, Copy, Debug)]
@@ -18,50 +16,56 @@ pub(super) struct Scores {
     pub(super) window: Option<usize>,
 }
 
-/// Which keys each query may see, and where tokens stand: what all layers of a run share.
+/// Which keys each query may see.
 #[derive(Debug)]
-pub(crate) struct AttentionMask {
+pub(super) struct AttentionMask {
+    /// How many keys there are before the first query's own.
+    past: usize,
+    /// How many queries there are.
     pos: usize,
     /// The first position of each row that is not padding, where rows are padded on the left.
     first: Option<Vec<usize>>,
     /// For each window 0 where a query may look and -inf elsewhere, made when it is first needed:
     /// `[1 or batch, 1, query, key]`.
-    biases: Mutex<Vec<(Option<usize>, Tensor)>>,
-    angles: OnceLock<Angles>,
+    biases: Vec<(Option<usize>, Tensor)>,
 }
 
 impl AttentionMask {
-    /// Each of `pos` queries sees itself and what came before it, down to the first position of its
-    /// row that is not padding.
-    pub(crate) fn causal(pos: usize, first: Option<Vec<usize>>) -> Self {
+    /// Each of `pos` queries sees itself and what came before it, `past` earlier keys among that, down
+    /// to the first position of its row that is not padding.
+    pub(super) fn causal(past: usize, pos: usize, first: Option<Vec<usize>>) -> Self {
         Self {
+            past,
             pos,
             first,
-            biases: Mutex::default(),
-            angles: OnceLock::new(),
+            biases: Vec::new(),
         }
     }
 
-    /// The angles of this run's positions. All layers of a model turn by the same.
-    pub(super) fn angles(&self, rotary: &Rotary, like: &Tensor) -> Result<&Angles> {
-        if let Some(angles) = self.angles.get() {
-            return Ok(angles);
-        }
-        let angles = rotary.angles(self.pos, self.first.as_deref(), like)?;
-        Ok(self.angles.get_or_init(|| angles))
+    pub(super) fn past(&self) -> usize {
+        self.past
+    }
+
+    pub(super) fn pos(&self) -> usize {
+        self.pos
+    }
+
+    pub(super) fn first(&self) -> Option<&[usize]> {
+        self.first.as_deref()
     }
 
     /// The pattern of products `Q K^T`, `[batch, head, query, key]`: divided, capped, masked, through
     /// softmax, with the two hook points on the way. On the CPU it may overwrite the products.
     pub(super) fn pattern(
-        &self,
+        &mut self,
         products: Tensor,
         of: Scores,
         layer: usize,
         pass: &mut Pass,
     ) -> Step<Tensor> {
-        let window = of.window.filter(|window| *window < self.pos);
-        let is_simple = self.first.is_none() && window.is_none() && of.soft_cap.is_none();
+        let window = of.window.filter(|window| *window < self.past + self.pos);
+        let is_whole = self.first.is_none() && self.past == 0;
+        let is_simple = is_whole && window.is_none() && of.soft_cap.is_none();
         let inverse = (1. / of.scale) as f32;
         if is_simple && !pass.wants(Site::AttnScores, layer) {
             if math::gradient::is_trained(&products) {
@@ -90,7 +94,7 @@ impl AttentionMask {
     }
 
     /// A query that is padding sees no key at all: its row of the pattern is 0, not NaN.
-    fn clear_empty_rows(&self, window: Option<usize>, pattern: Tensor) -> Result<Tensor> {
+    fn clear_empty_rows(&mut self, window: Option<usize>, pattern: Tensor) -> Result<Tensor> {
         if self.first.is_none() {
             return Ok(pattern);
         }
@@ -100,28 +104,25 @@ impl AttentionMask {
         seen.where_cond(&pattern, &pattern.zeros_like()?)
     }
 
-    fn bias(&self, window: Option<usize>, like: &Tensor) -> Result<Tensor> {
-        let mut biases = match self.biases.lock() {
-            Ok(biases) => biases,
-            Err(poisoned) => poisoned.into_inner(),
-        };
-        if let Some((_, bias)) = biases.iter().find(|(of, _)| *of == window) {
+    fn bias(&mut self, window: Option<usize>, like: &Tensor) -> Result<Tensor> {
+        if let Some((_, bias)) = self.biases.iter().find(|(of, _)| *of == window) {
             return Ok(bias.clone());
         }
         let no_padding = vec![0];
         let rows = self.first.as_ref().unwrap_or(&no_padding);
-        let mut bias = Vec::with_capacity(rows.len() * self.pos * self.pos);
+        let keys = self.past + self.pos;
+        let mut bias = Vec::with_capacity(rows.len() * self.pos * keys);
         for first in rows {
-            for query in 0..self.pos {
+            for query in self.past..keys {
                 let oldest = window.map_or(0, |window| (query + 1).saturating_sub(window));
                 let seen = |key: usize| *first <= key && oldest <= key && key <= query;
                 let of = |key| if seen(key) { 0f32 } else { f32::NEG_INFINITY };
-                bias.extend((0..self.pos).map(of));
+                bias.extend((0..keys).map(of));
             }
         }
-        let shape = (rows.len(), 1, self.pos, self.pos);
+        let shape = (rows.len(), 1, self.pos, keys);
         let bias = Tensor::from_vec(bias, shape, like.device())?.to_dtype(like.dtype())?;
-        biases.push((window, bias.clone()));
+        self.biases.push((window, bias.clone()));
         Ok(bias)
     }
 }

@@ -5,11 +5,12 @@ use candle_core::{DType, Result, Tensor};
 
 /// Turns pairs of numbers of each head by angles that grow with the position.
 ///
-/// Source: Su et al. 2021 (arXiv 2104.09864), with the pairs of GPT-NeoX: number `i` and number
-/// `i + dim / 2`.
+/// Source: Su et al. 2021 (arXiv 2104.09864), with the pairs of GPT-NeoX, number `i` and number
+/// `i + dim / 2`, or those of the paper, neighbours.
 #[derive(Debug)]
 pub(super) struct Rotary {
     dim: usize,
+    adjacent_pairs: bool,
     /// By how much each pair turns from one position to the next.
     frequencies: Vec<f64>,
 }
@@ -26,20 +27,23 @@ impl Rotary {
     pub(super) fn new(positions: &Positions) -> Option<Self> {
         match positions {
             Positions::Rotary(choice) => Some(Self::of(choice)),
-            Positions::Learned => None,
+            Positions::Learned | Positions::Shortformer => None,
         }
     }
 
     fn of(choice: &Choice) -> Self {
         Self {
             dim: choice.dim,
+            adjacent_pairs: choice.adjacent_pairs,
             frequencies: choice.frequencies(),
         }
     }
 
-    /// The angles of `pos` positions, counted from `first` in each row that is padded on the left.
+    /// The angles of `pos` positions behind `past` others, counted from `first` in each row that is
+    /// padded on the left.
     pub(super) fn angles(
         &self,
+        past: usize,
         pos: usize,
         first: Option<&[usize]>,
         like: &Tensor,
@@ -47,7 +51,7 @@ impl Rotary {
         let rows = first.unwrap_or(&[0]);
         let positions = rows
             .iter()
-            .flat_map(|first| (0..pos).map(move |position| position.saturating_sub(*first) as f64));
+            .flat_map(|first| (past..past + pos).map(move |at| at.saturating_sub(*first) as f64));
         let angles = positions.flat_map(|position| {
             let turned = self.frequencies.iter();
             turned.map(move |frequency| position * frequency)
@@ -75,13 +79,27 @@ impl Rotary {
     /// `[batch, pos, head, d_head]` to the same shape; numbers from `dim` on stay as they are.
     pub(super) fn turn(&self, x: &Tensor, angles: &Angles) -> Result<Tensor> {
         let (half, d_head) = (self.dim / 2, x.dim(3)?);
-        let a = x.narrow(3, 0, half)?;
-        let b = x.narrow(3, half, half)?;
+        let (a, b) = match self.adjacent_pairs {
+            false => (x.narrow(3, 0, half)?, x.narrow(3, half, half)?),
+            true => {
+                let (batch, pos, heads, _) = x.dims4()?;
+                let pairs = x.narrow(3, 0, self.dim)?;
+                let pairs = pairs.reshape((batch, pos, heads, half, 2))?;
+                (
+                    pairs.narrow(4, 0, 1)?.squeeze(4)?,
+                    pairs.narrow(4, 1, 1)?.squeeze(4)?,
+                )
+            }
+        };
         let turned_a = (a.broadcast_mul(&angles.cos)? - b.broadcast_mul(&angles.sin)?)?;
         let turned_b = (b.broadcast_mul(&angles.cos)? + a.broadcast_mul(&angles.sin)?)?;
+        let turned = match self.adjacent_pairs {
+            false => Tensor::cat(&[turned_a, turned_b], 3)?,
+            true => Tensor::stack(&[turned_a, turned_b], 4)?.flatten(3, 4)?,
+        };
         match d_head - self.dim {
-            0 => Tensor::cat(&[turned_a, turned_b], 3),
-            rest => Tensor::cat(&[turned_a, turned_b, x.narrow(3, self.dim, rest)?], 3),
+            0 => Ok(turned),
+            rest => Tensor::cat(&[turned, x.narrow(3, self.dim, rest)?], 3),
         }
     }
 }
