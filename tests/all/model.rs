@@ -12,6 +12,7 @@ mod gradients;
 mod hooks;
 mod interventions;
 mod loading;
+mod real;
 mod stories;
 mod text;
 

@@ -1,5 +1,6 @@
 //! Loading a model by name, from a folder, from the Hugging Face Hub or from this library itself.
 
+mod byte_pairs;
 mod checkpoint;
 mod fields;
 mod file_bytes;

@@ -1,5 +1,6 @@
 //! A model as it was saved: its config, its tokenizer and its weights, in many files or in one.
 
+use super::byte_pairs;
 use super::gguf::GgufFile;
 use super::llama2c::Llama2cFile;
 use super::rebuilt::RebuiltTokenizer;
@@ -134,13 +135,13 @@ impl Checkpoint {
     ) -> Result<Option<Tokenizer>> {
         match &self.kind {
             Kind::Files(_) => {
-                let beside = self.source.tokenizer();
-                if let Some(found) = tokenizer_of(beside, prepends_bos)? {
+                if let Some(found) = tokenizer_of(&self.source, prepends_bos)? {
                     return Ok(Some(found));
                 }
-                match other {
-                    Some(other) => tokenizer_of(&Source::find(other, None)?, prepends_bos),
-                    None => Ok(None),
+                match (self.source.tokenizer(), other) {
+                    (Some(elsewhere), _) => tokenizer_of(elsewhere, prepends_bos),
+                    (None, Some(other)) => tokenizer_of(&Source::find(other, None)?, prepends_bos),
+                    (None, None) => Ok(None),
                 }
             }
             Kind::Gguf(file) => match file.tokenizer()? {
@@ -212,12 +213,22 @@ fn rebuilt_tokenizer(rebuilt: RebuiltTokenizer) -> Result<Tokenizer> {
     )
 }
 
-/// The tokenizer in `tokenizer.json`, with the special tokens that `tokenizer_config.json` names.
+/// The tokenizer in `tokenizer.json`, or in `vocab.json` and `merges.txt`, with the special tokens that
+/// `tokenizer_config.json` names.
 fn tokenizer_of(source: &Source, prepends_bos: bool) -> Result<Option<Tokenizer>> {
-    let Some(bytes) = source.read("tokenizer.json")? else {
-        return Ok(None);
+    let tokenizer = match source.read("tokenizer.json")? {
+        Some(bytes) => {
+            Tokenizer::from_bytes(&bytes).context(|| source.describe("tokenizer.json"))?
+        }
+        None => {
+            let (vocabulary, merges) = (source.read("vocab.json")?, source.read("merges.txt")?);
+            let (Some(vocabulary), Some(merges)) = (vocabulary, merges) else {
+                return Ok(None);
+            };
+            let tokenizer = byte_pairs::tokenizer(&vocabulary, &merges);
+            Tokenizer::of(tokenizer.context(|| source.describe("vocab.json"))?)
+        }
     };
-    let tokenizer = Tokenizer::from_bytes(&bytes).context(|| source.describe("tokenizer.json"))?;
     let mut tokenizer = tokenizer.with_prepend_bos(prepends_bos);
     if let Some(bytes) = source.read_optional("tokenizer_config.json") {
         let json: Value =

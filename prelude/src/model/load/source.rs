@@ -1,6 +1,6 @@
 //! Where a model's files are read from.
 
-use super::names::{Files, MODELS};
+use super::names::{self, Files, MODELS};
 use crate::error::{Context, Error, Result, suggestion};
 use hf_hub::api::sync::{Api, ApiBuilder, ApiError};
 use hf_hub::{Cache, Repo};
@@ -38,10 +38,7 @@ impl Source {
         if let Some(folder) = folder {
             return Self::folder(name_or_path, folder);
         }
-        let known = MODELS
-            .iter()
-            .find(|model| model.names.contains(&name_or_path));
-        if let Some(model) = known {
+        if let Some(model) = names::find(name_or_path) {
             let name = model.names[0];
             return Ok(match model.files {
                 Files::Embedded(files) => Self::new(name, Place::Embedded(files)),
@@ -101,9 +98,9 @@ impl Source {
         self.name.clone()
     }
 
-    /// Where the tokenizer's files are.
-    pub(super) fn tokenizer(&self) -> &Source {
-        self.tokenizer.as_deref().unwrap_or(self)
+    /// Where the tokenizer's files are, if they are not here.
+    pub(super) fn tokenizer(&self) -> Option<&Source> {
+        self.tokenizer.as_deref()
     }
 
     /// A file's name for an error message.

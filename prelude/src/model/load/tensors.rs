@@ -48,6 +48,12 @@ impl Tensors {
         self.file_of.contains_key(name)
     }
 
+    /// The shape of the tensor of this name, where there is one.
+    pub(super) fn shape(&self, name: &str) -> Option<Vec<usize>> {
+        let (_, file) = self.files.get(*self.file_of.get(name)?)?;
+        file.shape(name)
+    }
+
     /// Where the tensors come from, for an error message.
     pub(super) fn origin(&self) -> String {
         let names: Vec<&str> = self.files.iter().map(|(name, _)| name.as_str()).collect();
