@@ -20,6 +20,7 @@ mod media;
 mod numbers;
 mod plots;
 mod progress;
+mod prompts;
 mod static_picture;
 mod tables;
 mod tensors;

@@ -97,7 +97,6 @@ macro_rules! from_library_error {
 
 from_library_error!(
     candle_core::Error,
-    hf_hub::api::sync::ApiError,
     polars::error::PolarsError,
     safetensors::SafeTensorError,
     serde_json::Error,

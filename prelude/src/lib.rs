@@ -2,6 +2,7 @@
 //!
 //! A notebook starts with [`prelude`]; the rooms behind it are below.
 
+pub mod analysis;
 pub mod display;
 pub mod emit;
 pub mod error;

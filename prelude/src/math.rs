@@ -1,7 +1,11 @@
-//! Numbers that know no model: kernels for the CPU, slices, top-k, sampling.
+//! Numbers that know no model: kernels for the CPU, slices, factored matrices, top-k, sampling.
+
+// The names of a decomposition are its symbols.
+#![allow(non_snake_case)]
 
 mod activation;
 mod exp;
+mod factored;
 pub(crate) mod gradient;
 mod rows;
 mod sample;
@@ -9,8 +13,9 @@ mod slice;
 mod softmax;
 
 pub use activation::gelu_new;
+pub use factored::{Eigenvalues, FactoredMatrix, Svd};
 pub(crate) use rows::is_plain;
 pub use sample::{Sampler, top_k_of};
-pub use slice::{Fill, Span, set_at, set_slice};
+pub use slice::{Fill, Set, Span, Spans, set_at, set_slice};
 pub(crate) use softmax::{causal_scores, causal_softmax};
 pub use softmax::{log_softmax, log_sum_exp, softmax};

@@ -21,10 +21,23 @@ pub use crate::model::Run;
 pub use crate::model::model_names;
 
 // What if it computed something else?
+pub use crate::math::Set as _;
 pub use crate::math::Span;
 pub use crate::math::set_at;
 pub use crate::math::set_slice;
 pub use crate::model::Hooks;
+
+// Which parts wrote what, and what pulls where?
+pub use crate::analysis::Composition;
+pub use crate::analysis::DetectHead;
+pub use crate::analysis::HeadPattern;
+pub use crate::analysis::PromptTest;
+pub use crate::analysis::TestPrompt;
+pub use crate::math::FactoredMatrix;
+pub use crate::model::Answer;
+pub use crate::model::BackwardPass;
+pub use crate::model::ResidOptions;
+pub use crate::model::ResidualStack;
 
 // How likely is each?
 pub use crate::math::log_softmax;

@@ -4,6 +4,8 @@
 #![allow(non_snake_case)]
 
 mod analysis;
+mod backward;
+mod circuits;
 mod errors;
 mod families;
 mod formats;
@@ -13,6 +15,7 @@ mod hooks;
 mod interventions;
 mod loading;
 mod real;
+mod scopes;
 mod stories;
 mod text;
 

@@ -89,6 +89,51 @@ pub fn set_slice(tensor: &Tensor, at: &[Span], value: impl Into<Fill>) -> Result
     Ok(tensor.slice_assign(&ranges, &value.contiguous()?)?)
 }
 
+/// `value.set((.., pos), &x)`: a copy of a tensor with a part of it replaced, as hooks need it.
+///
+/// ```
+/// use ferrolens::{DType, Device, Tensor, math::Set};
+/// let z = Tensor::ones((1, 5, 4, 8), DType::F32, &Device::Cpu)?;
+/// // z[:, -2:, 3] = 0
+/// let z = z.set((.., -2.., 3), 0.)?;
+/// assert_eq!(z.sum_all()?.to_scalar::<f32>()?, (5 * 4 * 8 - 2 * 8) as f32);
+/// # Ok::<(), ferrolens::Error>(())
+/// ```
+pub trait Set {
+    /// A copy in which the block at `at`, one index or range a dimension, is `value`, a number or a
+    /// tensor that broadcasts to it. Dimensions left out at the end are taken whole.
+    ///
+    /// # Errors
+    /// As [`set_slice`].
+    fn set(&self, at: impl Into<Spans>, value: impl Into<Fill>) -> Result<Tensor>;
+}
+
+impl Set for Tensor {
+    fn set(&self, at: impl Into<Spans>, value: impl Into<Fill>) -> Result<Tensor> {
+        set_slice(self, &at.into().0, value)
+    }
+}
+
+/// One [`Span`] a dimension, from a tuple of indices and ranges.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Spans(Vec<Span>);
+
+macro_rules! spans_from_tuple {
+    ($($type:ident)+) => {
+        impl<$($type: Into<Span>),+> From<($($type,)+)> for Spans {
+            #[allow(non_snake_case)]
+            fn from(($($type,)+): ($($type,)+)) -> Self {
+                Self(vec![$($type.into()),+])
+            }
+        }
+    };
+}
+
+spans_from_tuple!(A);
+spans_from_tuple!(A B);
+spans_from_tuple!(A B C);
+spans_from_tuple!(A B C D);
+
 /// Which entries of one dimension: an index, a range, or all of them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Span {
@@ -126,6 +171,22 @@ impl Span {
         let range = self.resolve(dim, tensor.dims())?;
         let part = tensor.narrow(dim, range.start, range.len())?;
         Ok(if self.one { part.squeeze(dim)? } else { part })
+    }
+
+    /// These entries of a dimension of a tensor; one entry leaves a dimension of size 1.
+    ///
+    /// # Errors
+    /// The dimension has no such entries.
+    pub fn kept_in(&self, tensor: &Tensor, dim: usize) -> Result<Tensor> {
+        let whole = Self {
+            one: false,
+            ..*self
+        };
+        match (self.one, self.start) {
+            (false, _) => self.of(tensor, dim),
+            (true, -1) => whole.of(tensor, dim),
+            (true, start) => Self::between(start, Some(start + 1)).of(tensor, dim),
+        }
     }
 
     /// The entries as a range of a dimension; negative ends count from the back.

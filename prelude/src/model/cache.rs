@@ -2,11 +2,12 @@
 
 use super::names::{HookPoint, PointName};
 use super::transformer::HookedTransformer;
-use crate::error::{Error, Result, suggestion};
+use crate::error::{Context, Error, Result, suggestion};
 use candle_core::{Device, Tensor};
 use std::collections::HashMap;
 use std::fmt;
 use std::ops::Index;
+use std::path::Path;
 
 /// The activations of one run, in the order in which the run computed them.
 ///
@@ -129,6 +130,56 @@ impl ActivationCache {
     /// The device has no room.
     pub fn to_device(&self, device: &Device) -> Result<Self> {
         self.map(|_, tensor| Ok(tensor.to_device(device)?))
+    }
+
+    /// Writes the activations to a safetensors file, under the names of their hook points.
+    ///
+    /// # Errors
+    /// The file cannot be written.
+    pub fn save(&self, path: impl AsRef<Path>) -> Result<()> {
+        let path = path.as_ref();
+        let doing = || format!("writing {}", path.display());
+        let tensors = self.entries.iter();
+        let tensors: HashMap<String, Tensor> = tensors
+            .map(|(point, tensor)| Ok((point.name(), tensor.to_device(&Device::Cpu)?)))
+            .collect::<Result<_>>()
+            .context(doing)?;
+        candle_core::safetensors::save(&tensors, path).context(doing)
+    }
+
+    /// The activations in a safetensors file that [`ActivationCache::save`] wrote, in the firing order of
+    /// this model, on the CPU.
+    ///
+    /// # Errors
+    /// The file cannot be read, or holds activations that the model does not have.
+    pub fn load(model: &HookedTransformer, path: impl AsRef<Path>) -> Result<Self> {
+        let path = path.as_ref();
+        let mut tensors = candle_core::safetensors::load(path, &Device::Cpu)
+            .context(|| format!("reading {}", path.display()))?;
+        let order = model.firing_order();
+        let entries: Vec<(HookPoint, Tensor)> = order
+            .iter()
+            .filter_map(|point| Some((*point, tensors.remove(&point.name())?)))
+            .collect();
+        if let Some(name) = tensors.keys().next() {
+            let known = order.iter().map(HookPoint::name);
+            return Err(Error::new(format!(
+                "{} holds `{name}`, which {} does not have.{} Load it with the model that it was \
+                 made with.",
+                path.display(),
+                model.config().model_name,
+                suggestion(name, known)
+            )));
+        }
+        let mut cache = Self::new(model.clone(), entries);
+        let embed = cache
+            .entries
+            .iter()
+            .find(|(point, _)| *point == "hook_embed");
+        if let Some((_, embed)) = embed {
+            cache.has_batch_dim = embed.rank() == 3;
+        }
+        Ok(cache)
     }
 
     /// The model that was run.

@@ -2,12 +2,14 @@
 
 mod byte_pairs;
 mod checkpoint;
+mod download_line;
 mod fields;
 mod file_bytes;
 mod gguf;
 mod gpt2;
 mod gpt_neo;
 mod gpt_neox;
+mod hub;
 mod linear;
 mod llama;
 mod llama2c;
@@ -24,6 +26,8 @@ mod transformer_lens;
 mod weight_files;
 
 use self::checkpoint::{Checkpoint, other_tokenizer};
+use self::download_line::DownloadLine;
+use self::hub::HubOptions;
 use super::config::{Architecture, Config};
 use super::process::{Processing, process};
 use super::transformer::HookedTransformer;
@@ -31,6 +35,7 @@ use super::weights::check_dtype;
 use crate::error::{Context, Error, Result};
 use candle_core::{DType, Device};
 use serde_json::Value;
+use std::fmt;
 use std::path::PathBuf;
 
 impl HookedTransformer {
@@ -93,7 +98,7 @@ pub fn default_device() -> Device {
 }
 
 /// How to load a model.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct LoadOptions {
     processing: Processing,
     device: Option<Device>,
@@ -103,6 +108,25 @@ pub struct LoadOptions {
     allow_extra_weights: bool,
     tokenizer: Option<String>,
     file: Option<String>,
+    revision: Option<String>,
+    token: Option<String>,
+}
+
+/// Without the token, which is nobody's to read in a notebook's output.
+impl fmt::Debug for LoadOptions {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("LoadOptions")
+            .field("processing", &self.processing)
+            .field("device", &self.device.as_ref().map(Device::location))
+            .field("dtype", &self.dtype)
+            .field("folder", &self.folder)
+            .field("file", &self.file)
+            .field("revision", &self.revision)
+            .field("tokenizer", &self.tokenizer)
+            .field("prepend_bos", &self.prepend_bos)
+            .field("allow_extra_weights", &self.allow_extra_weights)
+            .finish_non_exhaustive()
+    }
 }
 
 impl Default for LoadOptions {
@@ -123,6 +147,8 @@ impl LoadOptions {
             allow_extra_weights: false,
             tokenizer: None,
             file: None,
+            revision: None,
+            token: None,
         }
     }
 
@@ -201,6 +227,21 @@ impl LoadOptions {
         self
     }
 
+    /// The branch, tag or commit of the repository, such as `step1000` of a Pythia.
+    #[must_use]
+    pub fn revision(mut self, revision: impl Into<String>) -> Self {
+        self.revision = Some(revision.into());
+        self
+    }
+
+    /// The token to fetch a gated repository with, where neither HF_TOKEN nor the file that a login
+    /// leaves has it.
+    #[must_use]
+    pub fn token(mut self, token: impl Into<String>) -> Self {
+        self.token = Some(token.into());
+        self
+    }
+
     /// The tokenizer of this repository or folder in the place of the model's own.
     #[must_use]
     pub fn tokenizer(mut self, name_or_path: impl Into<String>) -> Self {
@@ -219,11 +260,13 @@ impl LoadOptions {
 
 fn load(name_or_path: &str, options: LoadOptions) -> Result<HookedTransformer> {
     check_dtype(options.dtype)?;
-    let checkpoint = Checkpoint::find(
-        name_or_path,
-        options.folder.as_deref(),
-        options.file.as_deref(),
-    )?;
+    let hub = HubOptions {
+        revision: options.revision.clone(),
+        token: options.token.clone(),
+        progress: Some(DownloadLine::of),
+    };
+    let (folder, file) = (options.folder.as_deref(), options.file.as_deref());
+    let checkpoint = Checkpoint::find(name_or_path, folder, file, &hub)?;
     let json = checkpoint.config()?;
     let config = read_config(&json).and_then(|config| config.validate().map(|()| config));
     let mut config = config.context(|| checkpoint.describe_config())?;
@@ -233,10 +276,10 @@ fn load(name_or_path: &str, options: LoadOptions) -> Result<HookedTransformer> {
     }
     let prepends_bos = config.default_prepend_bos;
     let tokenizer = match &options.tokenizer {
-        Some(other) => Some(other_tokenizer(other, prepends_bos)?),
+        Some(other) => Some(other_tokenizer(other, &hub, prepends_bos)?),
         None => {
             let other = json.get("tokenizer_name").and_then(Value::as_str);
-            checkpoint.tokenizer(other, prepends_bos)?
+            checkpoint.tokenizer(other, &hub, prepends_bos)?
         }
     };
 

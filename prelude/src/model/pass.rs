@@ -5,6 +5,7 @@ use super::filter::{NamesFilter, Offered};
 use super::hooks::{Direction, HookFunction, Hooks};
 use super::names::{HookPoint, Site};
 use crate::error::{Error, Result};
+use crate::math::Span;
 use candle_core::Tensor;
 use std::collections::{HashMap, HashSet};
 
@@ -12,8 +13,11 @@ use std::collections::{HashMap, HashSet};
 pub(crate) struct Pass {
     hooks: Hooks,
     functions: HashMap<HookPoint, Vec<(usize, HookFunction)>>,
-    /// Which entries of the hooks have been called.
+    /// Which entries of the hooks have been called. Those of a scope need not be: it may hold runs that
+    /// stop early.
     reached: Vec<bool>,
+    /// The positions whose activations are kept.
+    pos_slice: Option<Span>,
     kept: HashSet<HookPoint>,
     stop_when_done: bool,
     /// How often a wanted point is still to come.
@@ -49,18 +53,21 @@ impl Pass {
     /// # Errors
     /// A filter that means no hook point of the model; hooks on gradients in a run that has none.
     pub(crate) fn new(
+        scope: &Hooks,
         hooks: &Hooks,
         kept: Option<&NamesFilter>,
         stop_when_done: bool,
         backward: Option<Backward>,
         offered: &Offered,
     ) -> Result<Self> {
-        if hooks.have_backward() && backward.is_none() {
+        if (hooks.have_backward() || scope.have_backward()) && backward.is_none() {
             return Err(Error::new(
                 "there is a hook on gradients, but the run computes none: end it with \
                  `.backward(..)` or `.loss_backward()`.",
             ));
         }
+        let in_scope = scope.len();
+        let hooks = &scope.clone().and(hooks);
         let functions = hooks.resolve(Direction::Forward, offered)?;
         let kept = match kept {
             Some(filter) => filter.resolve(offered)?,
@@ -69,7 +76,10 @@ impl Pass {
         let hooked_only = functions.keys().filter(|point| !kept.contains(point));
         let unvisited = kept.len() + hooked_only.count();
         Ok(Self {
-            reached: vec![false; hooks.len()],
+            reached: (0..hooks.len())
+                .map(|entry| entry < in_scope || !functions_hold(&functions, entry))
+                .collect(),
+            pos_slice: None,
             hooks: hooks.clone(),
             captured: Vec::with_capacity(kept.len()),
             functions,
@@ -79,6 +89,11 @@ impl Pass {
             has_repeats: false,
             backward,
         })
+    }
+
+    /// Keeps these positions of activations only.
+    pub(crate) fn keep_positions(&mut self, positions: Option<Span>) {
+        self.pos_slice = positions;
     }
 
     /// Whether a hook or the cache asked for this point.
@@ -131,7 +146,13 @@ impl Pass {
         if kept {
             // A view would keep alive the larger tensor that it was cut from, and a tensor that
             // knows its gradient all that it was made of.
-            let whole = value.detach().contiguous()?;
+            let whole = match &self.pos_slice {
+                None => value.detach().contiguous()?,
+                Some(positions) => {
+                    let dim = value.rank().saturating_sub(site.dims_behind_pos());
+                    positions.kept_in(&value.detach(), dim)?.contiguous()?
+                }
+            };
             let mut earlier = self.captured.iter_mut().filter(|_| self.has_repeats);
             match earlier.find(|(captured, _)| *captured == point) {
                 Some((_, earlier)) => *earlier = whole,
@@ -166,6 +187,15 @@ impl Pass {
     pub(crate) fn into_captured(self) -> Vec<(HookPoint, Tensor)> {
         self.captured
     }
+}
+
+/// Whether an entry of the hooks is called on the way forward.
+fn functions_hold(
+    functions: &HashMap<HookPoint, Vec<(usize, HookFunction)>>,
+    entry: usize,
+) -> bool {
+    let mut of_points = functions.values().flatten();
+    of_points.any(|(index, _)| *index == entry)
 }
 
 fn check_replacement(point: &HookPoint, value: &Tensor, returned: &Tensor) -> Result<()> {

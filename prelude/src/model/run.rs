@@ -13,6 +13,7 @@ use super::pass::{Halt, Pass, Step};
 use super::tokenizer::PaddingSide;
 use super::transformer::HookedTransformer;
 use crate::error::{Error, Result};
+use crate::math::Span;
 use candle_core::{DType, Tensor};
 
 /// A run that has not started: add hooks, a cache or a stopping point, then ask for a result.
@@ -32,6 +33,7 @@ pub struct Run {
     hooks: Hooks,
     kept: Option<NamesFilter>,
     gradients: Option<NamesFilter>,
+    pos_slice: Option<Span>,
     stop: Option<isize>,
     side: Option<PaddingSide>,
 }
@@ -103,6 +105,7 @@ impl Run {
             hooks: Hooks::new(),
             kept: None,
             gradients: None,
+            pos_slice: None,
             stop: None,
             side: None,
         }
@@ -119,6 +122,14 @@ impl Run {
     #[must_use]
     pub fn cache(mut self, names_filter: impl IntoFilter) -> Self {
         self.kept = Some(names_filter.into_filter());
+        self
+    }
+
+    /// Keeping activations at these positions only: an index (-1: the last) or a range. The dimension
+    /// stays, of size 1 for an index; in scores and patterns it is that of the queries.
+    #[must_use]
+    pub fn pos_slice(mut self, positions: impl Into<Span>) -> Self {
+        self.pos_slice = Some(positions.into());
         self
     }
 
@@ -199,7 +210,7 @@ impl Run {
     /// # Errors
     /// As [`Run::logits`], and whatever the metric fails with; it must return one number.
     pub fn backward(self, metric: impl FnOnce(&Tensor) -> Result<Tensor>) -> Result<BackwardPass> {
-        self.go_back(Rows::All, |logits, _| metric(logits))
+        self.go_back(|logits, _| metric(logits))
     }
 
     /// The gradients of the mean loss, as TransformerLens's `run_with_cache(.., incl_bwd=True)` has
@@ -208,22 +219,22 @@ impl Run {
     /// # Errors
     /// As [`Run::loss`].
     pub fn loss_backward(self) -> Result<BackwardPass> {
-        self.go_back(Rows::AllButLast, |logits, outcome| {
-            let prompt = outcome.prompt()?;
-            loss::mean_tensor(&loss::per_token(logits, prompt)?, prompt)
+        self.go_back(|logits, outcome| {
+            let (prompt, logits) = (outcome.prompt()?, Rows::AllButLast.of(logits)?);
+            loss::mean_tensor(&loss::per_token(&logits, prompt)?, prompt)
         })
     }
 
     fn go_back(
         mut self,
-        rows: Rows,
         metric: impl FnOnce(&Tensor, &Outcome) -> Result<Tensor>,
     ) -> Result<BackwardPass> {
         let filter = self.gradients.take().unwrap_or(().into_filter());
         let offered = self.model.offered();
-        let backward = Backward::new(&self.hooks, &filter, offered)?;
+        let hooks = self.model.scope().clone().and(&self.hooks);
+        let backward = Backward::new(&hooks, &filter, offered)?;
         let (gradients, model) = (backward.gradients(), self.model.clone());
-        let outcome = self.walk_back(Goal::Logits(rows), Some(backward))?;
+        let outcome = self.walk_back(Goal::Logits(Rows::All), Some(backward))?;
         let logits = outcome.output.as_ref();
         let logits = logits.ok_or_else(|| Error::new("the run stopped before it had a result."))?;
         let value = metric(logits, &outcome)?;
@@ -246,7 +257,9 @@ impl Run {
             Ok(mut found) => std::mem::take(&mut *found),
             Err(poisoned) => std::mem::take(&mut *poisoned.into_inner()),
         };
-        found.reverse();
+        // As a cache has them: in the order of the way forward.
+        let order = model.firing_order();
+        found.sort_by_key(|(point, _)| order.iter().position(|other| other == point));
         Ok(BackwardPass {
             metric: value.to_dtype(DType::F32)?.to_scalar()?,
             cache: outcome.cache,
@@ -339,7 +352,9 @@ impl Run {
         let stop_when_done = goal == Goal::Captures;
         let offered = self.model.offered();
         let kept = self.kept.as_ref();
-        let mut pass = Pass::new(&self.hooks, kept, stop_when_done, backward, offered)?;
+        let scope = self.model.scope();
+        let mut pass = Pass::new(scope, &self.hooks, kept, stop_when_done, backward, offered)?;
+        pass.keep_positions(self.pos_slice);
         let end = self.end()?;
         let prompt = match &self.start {
             Start::Input(input) => Some(self.model.prepare(input, self.side)?),

@@ -36,6 +36,8 @@ use std::sync::Arc;
 pub struct HookedTransformer {
     inner: Arc<Inner>,
     offered: Arc<Offered>,
+    /// In place in every run of this scope: see [`HookedTransformer::with_hooks`].
+    hooks: Hooks,
 }
 
 struct Inner {
@@ -76,6 +78,7 @@ impl HookedTransformer {
         let offered = network.offered(&[]);
         Ok(Self {
             offered: Arc::new(offered),
+            hooks: Hooks::new(),
             inner: Arc::new(Inner {
                 device: embedding.device().clone(),
                 dtype: embedding.dtype(),
@@ -188,15 +191,64 @@ impl HookedTransformer {
         name.into().resolve(Some(self.inner.config.n_layers))
     }
 
+    /// The same model (it shares the weights) with these hooks in place in every run: a scope that ends
+    /// where the value does. Scopes nest: the hooks of the outer one come first.
+    ///
+    /// ```
+    /// use ferrolens::model::{HookedTransformer, Hooks};
+    /// let model = HookedTransformer::from_pretrained("stories-2l")?;
+    /// let ablated = model.with_hooks(&Hooks::new().add(("mlp_out", 0), |value, _| value.zeros_like()));
+    /// assert!(ablated.loss("Once upon a time")? > model.loss("Once upon a time")?);
+    /// # Ok::<(), ferrolens::Error>(())
+    /// ```
+    #[must_use]
+    pub fn with_hooks(&self, hooks: &Hooks) -> Self {
+        Self {
+            hooks: self.hooks.clone().and(hooks),
+            ..self.clone()
+        }
+    }
+
     /// The same model (it shares the weights) in which `attn.hook_result` is on by default, so that
     /// a cache of everything holds it.
     #[must_use]
     pub fn use_attn_result(&self, on: bool) -> Self {
-        let sites: &[Site] = if on { &[Site::Result] } else { &[] };
-        let offered = self.network().offered(sites);
+        self.with_default(&[Site::Result], on)
+    }
+
+    /// The same model in which each head's copies of the residual stream are on by default:
+    /// `hook_q_input`, `hook_k_input` and `hook_v_input`.
+    #[must_use]
+    pub fn use_split_qkv_input(&self, on: bool) -> Self {
+        self.with_default(&[Site::QInput, Site::KInput, Site::VInput], on)
+    }
+
+    /// The same model in which `hook_attn_in` is on by default.
+    #[must_use]
+    pub fn use_attn_in(&self, on: bool) -> Self {
+        self.with_default(&[Site::AttnIn], on)
+    }
+
+    /// The same model in which `hook_mlp_in` is on by default.
+    #[must_use]
+    pub fn use_hook_mlp_in(&self, on: bool) -> Self {
+        self.with_default(&[Site::MlpIn], on)
+    }
+
+    fn with_default(&self, sites: &[Site], on: bool) -> Self {
+        let offered = self.network().offered(&[]);
+        let opt_in = offered.opt_in.iter().map(HookPoint::site);
+        let is_on = |site: &Site| match sites.contains(site) {
+            true => on,
+            false => {
+                let mut now = self.offered.by_default.iter();
+                now.any(|point| point.site() == *site)
+            }
+        };
+        let switched_on: Vec<Site> = opt_in.filter(is_on).collect();
         Self {
-            inner: self.inner.clone(),
-            offered: Arc::new(offered),
+            offered: Arc::new(self.network().offered(&switched_on)),
+            ..self.clone()
         }
     }
 
@@ -277,7 +329,14 @@ impl HookedTransformer {
 
     /// Residual streams, `[.., d_model]`, through the final norm, each with a scale of its own.
     pub(crate) fn final_norm(&self, residual: &Tensor) -> Result<Tensor> {
-        let mut pass = Pass::new(&Hooks::new(), None, false, None, &self.offered)?;
+        let mut pass = Pass::new(
+            &Hooks::new(),
+            &Hooks::new(),
+            None,
+            false,
+            None,
+            &self.offered,
+        )?;
         match self.network().final_norm(residual.clone(), &mut pass) {
             Ok(normalized) => Ok(normalized),
             Err(Halt::Failed(error)) => Err(error),
@@ -287,6 +346,18 @@ impl HookedTransformer {
 
     pub(crate) fn network(&self) -> &Network {
         &self.inner.network
+    }
+
+    /// All hook points, the opt-in ones among them, in firing order.
+    pub(crate) fn firing_order(&self) -> Vec<HookPoint> {
+        let opt_in = self.network().offered(&[]).opt_in;
+        let sites: Vec<Site> = opt_in.iter().map(HookPoint::site).collect();
+        self.network().offered(&sites).by_default
+    }
+
+    /// The hooks of the scopes that the model is in.
+    pub(crate) fn scope(&self) -> &Hooks {
+        &self.hooks
     }
 
     pub(crate) fn weights(&self) -> &Weights {

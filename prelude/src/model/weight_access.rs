@@ -4,6 +4,7 @@ use super::residual::Answer;
 use super::tokenizer::ids_of;
 use super::transformer::HookedTransformer;
 use crate::error::{Error, Result, suggestion};
+use crate::math::FactoredMatrix;
 use candle_core::Tensor;
 
 macro_rules! stacked {
@@ -115,6 +116,31 @@ impl HookedTransformer {
         b_in => "mlp.b_in",
         /// Output biases of the MLP, `[layer, d_model]`.
         b_out => "mlp.b_out",
+    }
+
+    /// What each head moves, `W_V W_O`: `[layer, head, d_model, d_model]`, factored.
+    ///
+    /// # Errors
+    /// There is no room for the stacks.
+    pub fn OV(&self) -> Result<FactoredMatrix> {
+        FactoredMatrix::new(&self.W_V()?, &self.W_O()?)
+    }
+
+    /// Where each head looks, `W_Q W_K^T`: `[layer, head, d_model, d_model]`, factored, before positions
+    /// and before the division by `sqrt(d_head)`.
+    ///
+    /// # Errors
+    /// There is no room for the stacks.
+    pub fn QK(&self) -> Result<FactoredMatrix> {
+        FactoredMatrix::new(&self.W_Q()?, &self.W_K()?.transpose(2, 3)?)
+    }
+
+    /// `L0H0`, `L0H1`, ...
+    pub fn all_head_labels(&self) -> Vec<String> {
+        let config = self.config();
+        let layers = 0..config.n_layers;
+        let of = |layer| (0..config.n_heads).map(move |head| format!("L{layer}H{head}"));
+        layers.flat_map(of).collect()
     }
 
     /// The directions in the residual stream that raise these tokens' logits: their columns of

@@ -2,6 +2,7 @@
 
 use super::byte_pairs;
 use super::gguf::GgufFile;
+use super::hub::HubOptions;
 use super::llama2c::Llama2cFile;
 use super::rebuilt::RebuiltTokenizer;
 use super::source::{Opened, Source};
@@ -36,6 +37,7 @@ impl Checkpoint {
         name_or_path: &str,
         folder: Option<&Path>,
         file: Option<&str>,
+        hub: &HubOptions,
     ) -> Result<Self> {
         let path = Path::new(name_or_path);
         if folder.is_none()
@@ -46,10 +48,11 @@ impl Checkpoint {
                 true => Path::new("."),
                 false => place,
             };
-            let source = Source::find(&path.with_extension("").to_string_lossy(), Some(place))?;
+            let source =
+                Source::find(&path.with_extension("").to_string_lossy(), Some(place), hub)?;
             return Self::of(source, Some(&name.to_string_lossy()));
         }
-        Self::of(Source::find(name_or_path, folder)?, file)
+        Self::of(Source::find(name_or_path, folder, hub)?, file)
     }
 
     fn of(source: Source, file: Option<&str>) -> Result<Self> {
@@ -131,6 +134,7 @@ impl Checkpoint {
     pub(super) fn tokenizer(
         &self,
         other: Option<&str>,
+        hub: &HubOptions,
         prepends_bos: bool,
     ) -> Result<Option<Tokenizer>> {
         match &self.kind {
@@ -140,7 +144,9 @@ impl Checkpoint {
                 }
                 match (self.source.tokenizer(), other) {
                     (Some(elsewhere), _) => tokenizer_of(elsewhere, prepends_bos),
-                    (None, Some(other)) => tokenizer_of(&Source::find(other, None)?, prepends_bos),
+                    (None, Some(other)) => {
+                        tokenizer_of(&Source::find(other, None, &hub.latest())?, prepends_bos)
+                    }
                     (None, None) => Ok(None),
                 }
             }
@@ -168,8 +174,12 @@ impl Checkpoint {
 ///
 /// # Errors
 /// There is none, or it is damaged.
-pub(super) fn other_tokenizer(name_or_path: &str, prepends_bos: bool) -> Result<Tokenizer> {
-    let source = Source::find(name_or_path, None)?;
+pub(super) fn other_tokenizer(
+    name_or_path: &str,
+    hub: &HubOptions,
+    prepends_bos: bool,
+) -> Result<Tokenizer> {
+    let source = Source::find(name_or_path, None, &hub.latest())?;
     let found = tokenizer_of(&source, prepends_bos)?;
     found.ok_or_else(|| source.missing("tokenizer.json"))
 }

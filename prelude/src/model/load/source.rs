@@ -1,9 +1,8 @@
 //! Where a model's files are read from.
 
+use super::hub::{Hub, HubOptions};
 use super::names::{self, Files, MODELS};
 use crate::error::{Context, Error, Result, suggestion};
-use hf_hub::api::sync::{Api, ApiBuilder, ApiError};
-use hf_hub::{Cache, Repo};
 use std::borrow::Cow;
 use std::fs::File;
 use std::path::{Path, PathBuf};
@@ -34,7 +33,11 @@ impl Source {
     ///
     /// # Errors
     /// It is no known name, no folder and no repository's name.
-    pub(super) fn find(name_or_path: &str, folder: Option<&Path>) -> Result<Self> {
+    pub(super) fn find(
+        name_or_path: &str,
+        folder: Option<&Path>,
+        hub: &HubOptions,
+    ) -> Result<Self> {
         if let Some(folder) = folder {
             return Self::folder(name_or_path, folder);
         }
@@ -46,9 +49,10 @@ impl Source {
                     repository,
                     tokenizer,
                 } => {
-                    let mut source = Self::new(name, Place::Hub(Box::new(Hub::new(repository)?)));
+                    let mut source =
+                        Self::new(name, Place::Hub(Box::new(Hub::new(repository, hub)?)));
                     if let Some(tokenizer) = tokenizer {
-                        let place = Place::Hub(Box::new(Hub::new(tokenizer)?));
+                        let place = Place::Hub(Box::new(Hub::new(tokenizer, &hub.latest())?));
                         source.tokenizer = Some(Box::new(Self::new(tokenizer, place)));
                     }
                     source
@@ -63,7 +67,7 @@ impl Source {
         if is_repository(name_or_path) && !path.exists() {
             return Ok(Self::new(
                 name_or_path,
-                Place::Hub(Box::new(Hub::new(name_or_path)?)),
+                Place::Hub(Box::new(Hub::new(name_or_path, hub)?)),
             ));
         }
         let names = MODELS.iter().flat_map(|model| model.names);
@@ -108,7 +112,7 @@ impl Source {
         match &self.place {
             Place::Embedded(_) => format!("{file} of the embedded {}", self.name),
             Place::Folder(folder) => folder.join(file).display().to_string(),
-            Place::Hub(hub) => format!("{file} of {}", hub.repository),
+            Place::Hub(hub) => format!("{file} of {}", hub.repository()),
         }
     }
 
@@ -191,79 +195,6 @@ fn is_repository(name: &str) -> bool {
         .is_some_and(|(owner, name)| part(owner) && part(name))
 }
 
-/// A repository on the Hugging Face Hub, through the cache that Python's libraries share.
-///
-/// It honours `HF_ENDPOINT`, `HF_HOME` and `HF_HUB_OFFLINE`.
-#[derive(Debug)]
-struct Hub {
-    repository: String,
-    /// Nothing: only the cache may be used.
-    api: Option<Api>,
-    cache: Cache,
-}
-
-impl Hub {
-    fn new(repository: &str) -> Result<Self> {
-        if std::env::var_os("HF_HOME").is_none() && std::env::home_dir().is_none() {
-            return Err(Error::new(
-                "downloads have nowhere to go, as there is no home folder: set HF_HOME.",
-            ));
-        }
-        let offline =
-            std::env::var("HF_HUB_OFFLINE").is_ok_and(|value| !matches!(value.as_str(), "" | "0"));
-        let api = match offline {
-            true => None,
-            false => Some(ApiBuilder::from_env().with_progress(false).build()?),
-        };
-        Ok(Self {
-            repository: repository.to_owned(),
-            api,
-            cache: Cache::from_env(),
-        })
-    }
-
-    /// The names of the repository's files; without a network, of those that are in the cache.
-    fn list(&self) -> Result<Vec<String>> {
-        let repository = Repo::model(self.repository.clone());
-        if let Some(api) = &self.api {
-            let info = api
-                .repo(repository)
-                .info()
-                .context(|| format!("the files of {} could not be listed", self.repository))?;
-            return Ok(info
-                .siblings
-                .into_iter()
-                .map(|file| file.rfilename)
-                .collect());
-        }
-        let config = self.cache.repo(repository).get("config.json");
-        let Some(snapshot) = config.as_deref().and_then(Path::parent) else {
-            return Ok(Vec::new());
-        };
-        let entries = std::fs::read_dir(snapshot)?;
-        let names = entries.filter_map(|entry| entry.ok()?.file_name().into_string().ok());
-        Ok(names.collect())
-    }
-
-    /// The path of a file in the cache, downloaded if need be; nothing where there is no such file.
-    fn fetch(&self, file: &str) -> Result<Option<PathBuf>> {
-        let repository = Repo::model(self.repository.clone());
-        let Some(api) = &self.api else {
-            return Ok(self.cache.repo(repository).get(file));
-        };
-        match api.repo(repository).get(file) {
-            Ok(path) => Ok(Some(path)),
-            Err(ApiError::RequestError(error)) if error.to_string().contains("404") => Ok(None),
-            Err(error) => Err(Error::from(error).context(format!(
-                "{file} of {} could not be fetched from the Hugging Face Hub (without a network, \
-                 give the folder that holds the files; for a gated repository, log in so that its \
-                 token is in the cache)",
-                self.repository
-            ))),
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -280,7 +211,9 @@ mod tests {
 
     #[test]
     fn an_unknown_name_lists_the_nearest() {
-        let message = Source::find("gtp2", None).unwrap_err().to_string();
+        let message = Source::find("gtp2", None, &HubOptions::default())
+            .unwrap_err()
+            .to_string();
         assert!(message.contains("`gpt2`"), "{message}");
     }
 }

@@ -118,6 +118,29 @@ sites! {
 }
 
 impl Site {
+    /// Where positions stand among the dimensions, counted from the last: those of queries in scores
+    /// and patterns.
+    pub(crate) fn dims_behind_pos(self) -> usize {
+        match self {
+            Site::AttnIn
+            | Site::QInput
+            | Site::KInput
+            | Site::VInput
+            | Site::Q
+            | Site::K
+            | Site::V
+            | Site::QNormScale
+            | Site::QNormNormalized
+            | Site::KNormScale
+            | Site::KNormNormalized
+            | Site::RotQ
+            | Site::RotK
+            | Site::Z
+            | Site::Result => 3,
+            _ => 2,
+        }
+    }
+
     pub(super) fn from_suffix(suffix: &str) -> Option<Self> {
         Self::ALL
             .iter()

@@ -1,0 +1,9 @@
+//! Questions about a model, answered as labelled data. What the answers look like is `display`'s.
+
+mod composition;
+mod heads;
+mod prompt;
+
+pub use composition::Composition;
+pub use heads::{DetectHead, ErrorMeasure, HeadPattern, detection_pattern};
+pub use prompt::{AnswerToken, PromptTest, TestPrompt, TopToken};

@@ -1,0 +1,234 @@
+//! Heads as factored matrices, their compositions and their patterns, against TransformerLens.
+
+use super::{Noise, processed};
+use crate::golden::{Golden, assert_close};
+use candle_core::{DType, Device, Tensor};
+use ferrolens::analysis::{
+    Composition, DetectHead, ErrorMeasure, HeadPattern, TestPrompt, detection_pattern,
+};
+use ferrolens::math::FactoredMatrix;
+use ferrolens::model::LoadOptions;
+use serde_json::json;
+
+/// Numbers of the last dimension in order, whatever order they were computed in.
+fn sorted(tensor: &Tensor) -> Tensor {
+    let (sorted, _) = tensor.contiguous().unwrap().sort_last_dim(false).unwrap();
+    sorted
+}
+
+#[test]
+fn circuits_are_transformer_lenss() {
+    for family in ["gpt2", "llama"] {
+        let golden = Golden::new(family);
+        let model = golden.model(LoadOptions::new());
+        let recorded = golden.tensors("tl_circuits.safetensors");
+        for (name, matrix) in [("OV", model.OV().unwrap()), ("QK", model.QK().unwrap())] {
+            let theirs = |what: &str| &recorded[&format!("{name}/{what}")];
+            let label = |what: &str| format!("{family}, {name}/{what}");
+            assert_close(&label("AB"), &matrix.AB().unwrap(), theirs("AB"), 1e-5);
+            assert_close(
+                &label("norm"),
+                &matrix.norm().unwrap(),
+                theirs("norm"),
+                1e-5,
+            );
+            let svd = matrix.svd().unwrap();
+            assert_close(&label("S"), &svd.S, theirs("S"), 1e-5);
+            let scaled = svd.U.broadcast_mul(&svd.S.unsqueeze(2).unwrap()).unwrap();
+            let product = scaled.matmul(&svd.Vh).unwrap();
+            assert_close(&label("USVh"), &product, theirs("AB"), 1e-5);
+            let eigenvalues = matrix.eigenvalues().unwrap();
+            let (re, im) = (theirs("eigenvalues_real"), theirs("eigenvalues_imag"));
+            assert_close(&label("re"), &sorted(&eigenvalues.re), &sorted(re), 1e-4);
+            assert_close(&label("im"), &sorted(&eigenvalues.im), &sorted(im), 1e-4);
+            let score = eigenvalues.copying_score().unwrap();
+            assert_close(
+                &label("copying_score"),
+                &score,
+                theirs("copying_score"),
+                1e-4,
+            );
+        }
+        let full = model
+            .OV()
+            .unwrap()
+            .matmul_left(&model.W_E().unwrap())
+            .unwrap();
+        let full = full.matmul_right(&model.W_U().unwrap()).unwrap();
+        assert_close(
+            "full_OV",
+            &full.norm().unwrap(),
+            &recorded["full_OV/norm"],
+            1e-3,
+        );
+        let score = full.eigenvalues().unwrap().copying_score().unwrap();
+        assert_close("full_OV", &score, &recorded["full_OV/copying_score"], 1e-4);
+        for (name, mode) in [
+            ("Q", Composition::Q),
+            ("K", Composition::K),
+            ("V", Composition::V),
+        ] {
+            let ours = model.all_composition_scores(mode).unwrap();
+            let theirs = &recorded[&format!("composition/{name}")];
+            assert_close(
+                &format!("{family}, composition {name}"),
+                &ours,
+                theirs,
+                1e-5,
+            );
+        }
+        let labels = &golden.json("tl_circuits.json")["all_head_labels"];
+        assert_eq!(json!(model.all_head_labels()), *labels);
+        for (name, bias) in [
+            ("layer=1", model.accumulated_bias(1, false, true)),
+            ("layer=1,mlp_input", model.accumulated_bias(1, true, true)),
+            ("layer=2,no_mlp", model.accumulated_bias(2, false, false)),
+        ] {
+            let theirs = &recorded[&format!("accumulated_bias/{name}")];
+            assert_close(name, &bias.unwrap(), theirs, 1e-5);
+        }
+    }
+}
+
+#[test]
+fn factored_matrices_multiply_without_being_multiplied_out() {
+    let mut noise = Noise(5);
+    let (a, b) = (noise.tensor(&[2, 7, 3]), noise.tensor(&[2, 3, 5]));
+    let (c, d) = (noise.tensor(&[2, 5, 2]), noise.tensor(&[2, 2, 7]));
+    let first = FactoredMatrix::new(&a, &b).unwrap();
+    let second = FactoredMatrix::new(&c, &d).unwrap();
+    let product = first.matmul(&second).unwrap();
+    assert_eq!((product.rank(), product.dims()), (2, vec![2, 7, 7]));
+    let whole = first.AB().unwrap().matmul(&second.AB().unwrap()).unwrap();
+    assert_close("product", &product.AB().unwrap(), &whole, 1e-5);
+    let turned = first.T().unwrap().AB().unwrap();
+    assert_close(
+        "T",
+        &turned,
+        &first.AB().unwrap().transpose(1, 2).unwrap(),
+        1e-6,
+    );
+    let left = first.collapse_l().unwrap();
+    assert_close(
+        "collapse_l",
+        &FactoredMatrix::new(
+            &first.get(0).unwrap().svd().unwrap().U,
+            &left.get(0).unwrap(),
+        )
+        .unwrap()
+        .AB()
+        .unwrap(),
+        &first.AB().unwrap().get(0).unwrap(),
+        1e-5,
+    );
+    assert_eq!(first.get(1).unwrap().dims(), [7, 5]);
+
+    let error = FactoredMatrix::new(&a, &c).unwrap_err().to_string();
+    assert!(
+        error.contains("[2, 7, 3]") && error.contains("[2, 5, 2]"),
+        "{error}"
+    );
+    assert!(first.get(2).unwrap_err().to_string().contains("no index 2"));
+    let error = first.eigenvalues().unwrap_err().to_string();
+    assert!(error.contains("not square"), "{error}");
+    let nan = (b * f64::NAN).unwrap();
+    let error = FactoredMatrix::new(&a, &nan)
+        .unwrap()
+        .svd()
+        .unwrap_err()
+        .to_string();
+    assert!(error.contains("not finite"), "{error}");
+}
+
+#[test]
+fn heads_are_detected_as_by_transformer_lens() {
+    for family in ["gpt2", "llama"] {
+        let golden = Golden::new(family);
+        let model = golden.model(LoadOptions::new());
+        let recorded = golden.json("tl_head_detector.json");
+        let patterns = golden.tensors("tl_circuits.safetensors");
+        let tokens: Vec<u32> = serde_json::from_value(recorded["tokens"].clone()).unwrap();
+        let mut compared = 0;
+        for (key, theirs) in recorded["scores"].as_object().unwrap() {
+            let parts: Vec<&str> = key.split(',').collect();
+            let [name, measure, bos, current] = parts[..] else {
+                continue;
+            };
+            let pattern = HeadPattern::try_from(name).unwrap();
+            let wanted = detection_pattern(&tokens, pattern).unwrap();
+            let recorded = &patterns[&format!("detection_pattern/{name}")];
+            assert_close(name, &wanted, &recorded.to_dtype(DType::F32).unwrap(), 0.);
+            let options = DetectHead::new()
+                .error_measure(match measure {
+                    "abs" => ErrorMeasure::Abs,
+                    "mul" => ErrorMeasure::Mul,
+                    other => panic!("{other}"),
+                })
+                .exclude_bos(bos.ends_with("True"))
+                .exclude_current_token(current.ends_with("True"));
+            let text = golden.json("tl_head_detector.json")["text"]
+                .as_str()
+                .unwrap()
+                .to_owned();
+            let ours = model.detect_head(text, pattern, options).unwrap();
+            let theirs: Vec<Vec<f32>> = serde_json::from_value(theirs.clone()).unwrap();
+            let theirs = Tensor::new(theirs, &Device::Cpu).unwrap();
+            // Absolute differences were rounded to three decimals.
+            assert_close(&format!("{family}, {key}"), &ours, &theirs, 6e-4);
+            compared += 1;
+        }
+        assert!(compared >= 20, "{compared}");
+    }
+    let error = HeadPattern::try_from("inducton_head")
+        .unwrap_err()
+        .to_string();
+    assert!(error.contains("Did you mean `induction_head`"), "{error}");
+    assert!(
+        processed()
+            .detect_head([3u32], HeadPattern::Induction, DetectHead::new())
+            .is_err()
+    );
+}
+
+#[test]
+fn prompts_are_tested_as_by_transformer_lens() {
+    let golden = Golden::new("gpt2");
+    let model = processed();
+    let recorded = golden.json("tl_circuits.json");
+    let mut compared = 0;
+    for case in recorded["test_prompt"].as_array().unwrap() {
+        let (Some(prompt), Some(answer)) = (case["prompt"].as_str(), case["answer"].as_str())
+        else {
+            continue;
+        };
+        let with_space = case["kwargs"]["prepend_space_to_answer"]
+            .as_bool()
+            .unwrap_or(true);
+        let top_k = case["kwargs"]["top_k"].as_u64().unwrap_or(10) as usize;
+        let options = TestPrompt::new()
+            .prepend_space_to_answer(with_space)
+            .top_k(top_k);
+        let options = match case["kwargs"]["prepend_bos"].as_bool() {
+            Some(prepend_bos) => options.prepend_bos(prepend_bos),
+            None => options,
+        };
+        let ours = model
+            .test_prompt(prompt, answer, options)
+            .unwrap()
+            .to_string();
+        let theirs = case["stdout"].as_str().unwrap();
+        // Quotation marks are Python's there, and long lines are broken.
+        let plain = |text: &str| text.replace(['\'', '"', '\n', ' '], "");
+        match case["kwargs"]["print_details"].as_bool() {
+            Some(false) => assert!(plain(&ours).ends_with(&plain(theirs))),
+            _ => assert_eq!(plain(&ours), plain(theirs)),
+        }
+        compared += 1;
+    }
+    assert!(compared >= 2);
+    assert!(
+        model
+            .test_prompt("Once", "", TestPrompt::new().prepend_space_to_answer(false))
+            .is_err()
+    );
+}
