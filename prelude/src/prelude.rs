@@ -12,6 +12,7 @@ pub use candle_core::Tensor;
 // What does the model compute, and where can I look inside?
 pub use crate::model::ActivationCache;
 pub use crate::model::All;
+pub use crate::model::Best as _;
 pub use crate::model::Config;
 pub use crate::model::HookPoint;
 pub use crate::model::HookedTransformer;
@@ -47,6 +48,7 @@ pub use crate::math::top_k_of;
 // What are the tokens, and what comes next?
 pub use crate::model::Generate;
 pub use crate::model::Generation;
+pub use crate::model::Occurrence;
 pub use crate::model::PaddingSide;
 pub use crate::model::TokenOptions;
 pub use crate::model::Tokenizer;

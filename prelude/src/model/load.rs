@@ -84,6 +84,18 @@ pub fn model_names() -> Vec<String> {
     names.map(|name| (*name).to_owned()).collect()
 }
 
+/// `Device::best()`: see [`default_device`].
+pub trait Best {
+    /// The fastest device there is: the first GPU where the library was built for it, or the CPU.
+    fn best() -> Device;
+}
+
+impl Best for Device {
+    fn best() -> Device {
+        default_device()
+    }
+}
+
 /// The fastest device there is: the first GPU where the library was built for it, or the CPU.
 pub fn default_device() -> Device {
     if let Ok(device) = Device::cuda_if_available(0)

@@ -2,10 +2,21 @@
 
 use super::input::Input;
 use super::padded::Rows;
+use super::residual::Answer;
 use super::tokenizer::{TokenOptions, ids_of};
 use super::transformer::HookedTransformer;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use candle_core::Tensor;
+
+/// Which of a token's places in a prompt.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Occurrence {
+    /// The first.
+    #[default]
+    First,
+    /// The last.
+    Last,
+}
 
 impl HookedTransformer {
     /// Text as token ids, `[batch, pos]` (`u32`), with the family's beginning-of-sequence token in
@@ -87,6 +98,59 @@ impl HookedTransformer {
     /// The text is several tokens; the error shows them.
     pub fn to_single_token(&self, text: &str) -> Result<u32> {
         self.tokenizer()?.single_token(text)
+    }
+
+    /// Where a token stands in a prompt: the first or the last of its places.
+    ///
+    /// ```
+    /// use ferrolens::model::{HookedTransformer, Occurrence};
+    /// let model = HookedTransformer::from_pretrained("stories-2l")?;
+    /// let text = "Once upon a time there was a cat.";
+    /// let first = model.get_token_position(" a", text, Occurrence::First)?;
+    /// assert!(first < model.get_token_position(" a", text, Occurrence::Last)?);
+    /// # Ok::<(), ferrolens::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// The token is a text of several tokens, or does not occur; more than one prompt was given.
+    pub fn get_token_position(
+        &self,
+        token: impl Into<Answer>,
+        input: impl Into<Input>,
+        which: Occurrence,
+    ) -> Result<usize> {
+        let id = match token.into() {
+            Answer::Text(text) => self.to_single_token(&text)?,
+            Answer::Token(id) => id,
+            Answer::Tokens(tokens) => match ids_of(&tokens)?.as_slice() {
+                [id] => *id,
+                ids => {
+                    return Err(Error::new(format!(
+                        "one token has a position, but {} were given.",
+                        ids.len()
+                    )));
+                }
+            },
+        };
+        let tokens = self.to_tokens(input)?;
+        if tokens.dim(0)? != 1 {
+            return Err(Error::new(format!(
+                "a token's position is asked of one prompt, but the batch has {}: ask of each.",
+                tokens.dim(0)?
+            )));
+        }
+        let ids = ids_of(&tokens)?;
+        let found = match which {
+            Occurrence::First => ids.iter().position(|other| *other == id),
+            Occurrence::Last => ids.iter().rposition(|other| *other == id),
+        };
+        found.ok_or_else(|| {
+            let shown = self.to_single_str_token(id).unwrap_or_default();
+            Error::new(format!(
+                "the token {shown:?} ({id}) does not occur in the prompt: \
+                 `model.to_str_tokens(..)` shows its tokens."
+            ))
+        })
     }
 
     /// The text of one token.

@@ -4,7 +4,7 @@ use super::families::{self, FAMILIES};
 use super::processed;
 use crate::golden::Golden;
 use candle_core::Tensor;
-use ferrolens::model::{Generate, HookedTransformer, Hooks, PaddingSide, TokenOptions};
+use ferrolens::model::{Generate, HookedTransformer, Hooks, Occurrence, PaddingSide, TokenOptions};
 use serde_json::{Value, json};
 use std::sync::{Arc, Mutex};
 
@@ -234,4 +234,22 @@ fn generation_ends_at_the_end_of_the_text() {
         .generate("Once", &Generate::new(9).hooks(&ending))
         .unwrap();
     assert_eq!(generation.new_tokens().unwrap().dims(), [1, 1]);
+}
+
+#[test]
+fn a_tokens_place_in_a_prompt() {
+    let model = processed();
+    let tokens = [5u32, 7, 9, 7, 3];
+    let at = |which| model.get_token_position(7u32, tokens, which);
+    assert_eq!(at(Occurrence::First).unwrap(), 1);
+    assert_eq!(at(Occurrence::Last).unwrap(), 3);
+    let error = model
+        .get_token_position(8u32, tokens, Occurrence::First)
+        .unwrap_err();
+    assert!(error.to_string().contains("does not occur"), "{error}");
+    let batch = vec![vec![1u32, 2], vec![3, 4]];
+    let error = model
+        .get_token_position(1u32, batch, Occurrence::First)
+        .unwrap_err();
+    assert!(error.to_string().contains("batch has 2"), "{error}");
 }
