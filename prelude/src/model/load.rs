@@ -295,7 +295,11 @@ fn load(name_or_path: &str, options: LoadOptions) -> Result<HookedTransformer> {
         }
     };
 
-    let files = checkpoint.tensors()?;
+    let device = options.device.unwrap_or_else(default_device);
+    let mut files = checkpoint.tensors()?;
+    if options.processing.is_none() {
+        files = files.as_type_on(options.dtype, &device);
+    }
     let mut weights = match config.architecture {
         Architecture::Gpt2 => gpt2::weights(&files, &config)?,
         Architecture::GptNeo => gpt_neo::weights(&files, &config)?,
@@ -316,7 +320,7 @@ fn load(name_or_path: &str, options: LoadOptions) -> Result<HookedTransformer> {
         eprintln!("warning: {warning}");
     }
     process(&mut config, &mut weights, options.processing)?;
-    let device = options.device.unwrap_or_else(default_device);
+    drop(files);
     let weights = weights.place(options.dtype, &device)?;
     HookedTransformer::build(config, weights, tokenizer)
 }

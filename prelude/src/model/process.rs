@@ -20,6 +20,17 @@ impl Processing {
     pub(crate) const ALL: Self = Self::each(None);
     pub(crate) const NONE: Self = Self::each(Some(false));
 
+    /// Whether nothing is to be done.
+    pub(crate) fn is_none(self) -> bool {
+        let all = [
+            self.fold_ln,
+            self.center_writing_weights,
+            self.center_unembed,
+            self.fold_value_biases,
+        ];
+        all.iter().all(|on| *on == Some(false))
+    }
+
     const fn each(on: Option<bool>) -> Self {
         Self {
             fold_ln: on,

@@ -257,7 +257,7 @@ impl HookedTransformer {
     /// # Errors
     /// The type is not a floating-point one, or the device has no room.
     pub fn to(&self, device: &Device, dtype: DType) -> Result<Self> {
-        let weights = self.inner.weights.place(dtype, device)?;
+        let weights = self.inner.weights.clone().place(dtype, device)?;
         Self::build(
             self.inner.config.clone(),
             weights,

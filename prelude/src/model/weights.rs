@@ -112,29 +112,28 @@ impl Weights {
         self.tensors.iter()
     }
 
-    /// The same weights, of this type on this device. A tied unembedding stays tied.
+    /// The same weights, of this type on this device, one after the other, so that no more than one is
+    /// there twice. A tied unembedding stays tied.
     ///
     /// # Errors
     /// The type is not a floating-point one, or the device has no room.
-    pub(crate) fn place(&self, dtype: DType, device: &Device) -> Result<Self> {
+    pub(crate) fn place(mut self, dtype: DType, device: &Device) -> Result<Self> {
         check_dtype(dtype)?;
         let (embedding, unembedding) = ("embed.W_E", "unembed.W_U");
         let tied = self.are_tied(embedding, unembedding);
-        let mut placed = Self {
-            origin: self.origin.clone(),
-            warnings: self.warnings.clone(),
-            tensors: BTreeMap::new(),
-        };
-        for (name, tensor) in &self.tensors {
-            if !(tied && name == unembedding) {
-                placed.set(name.as_str(), tensor.to_dtype(dtype)?.to_device(device)?);
-            }
+        if tied {
+            self.tensors.remove(unembedding);
+        }
+        let names: Vec<String> = self.tensors.keys().cloned().collect();
+        for name in names {
+            let tensor = self.take(&name)?;
+            self.set(name, tensor.to_dtype(dtype)?.to_device(device)?);
         }
         if tied {
-            let transposed = placed.any(embedding)?.t()?;
-            placed.set(unembedding, transposed);
+            let transposed = self.any(embedding)?.t()?;
+            self.set(unembedding, transposed);
         }
-        Ok(placed)
+        Ok(self)
     }
 }
 

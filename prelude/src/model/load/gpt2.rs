@@ -3,7 +3,6 @@
 //! Source: the layout of Hugging Face's `GPT2LMHeadModel`. Matrices are `Conv1D`: `[in, out]`.
 
 use super::fields::Fields;
-use super::linear;
 use super::tensors::Tensors;
 use crate::error::{Error, Result};
 use crate::model::config::{Activation, Config};
@@ -72,7 +71,7 @@ pub(super) fn weights(files: &Tensors, config: &Config) -> Result<Weights> {
     let has_biases = files.contains(&format!("{prefix}h.0.attn.c_proj.bias"));
     let bias = |name: &str, size: usize| match has_biases {
         true => get(&format!("{name}.bias"), &[size]),
-        false => linear::zeros(&[size]),
+        false => files.zeros(&[size]),
     };
     let mut tensors: HashMap<String, Tensor> = HashMap::new();
 

@@ -3,7 +3,7 @@
 //! Source: the layout of Hugging Face's `GPTNeoForCausalLM`, in which TinyStories models come too.
 
 use super::fields::Fields;
-use super::linear::{bias, into_heads, matrix, out_of_heads, zeros};
+use super::linear::{bias, into_heads, matrix, out_of_heads};
 use super::tensors::Tensors;
 use crate::error::{Error, Result};
 use crate::model::config::{Activation, Architecture, Config};
@@ -109,7 +109,7 @@ pub(super) fn weights(files: &Tensors, config: &Config) -> Result<Weights> {
             let name = block(&format!("attn.attention.{theirs}"));
             let weight = into_heads(files, &name, [heads, d_model, d_head])?;
             set(&format!("attn.W_{which}"), weight); // [head, d_model, d_head]
-            set(&format!("attn.b_{which}"), zeros(&[heads, d_head])?);
+            set(&format!("attn.b_{which}"), files.zeros(&[heads, d_head])?);
         }
         let output = block("attn.attention.out_proj");
         set(

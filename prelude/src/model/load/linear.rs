@@ -2,7 +2,7 @@
 
 use super::tensors::Tensors;
 use crate::error::Result;
-use candle_core::{DType, Device, Tensor};
+use candle_core::Tensor;
 
 /// The matrix `{name}.weight` as `[d_in, d_out]`.
 pub(super) fn matrix(files: &Tensors, name: &str, d_in: usize, d_out: usize) -> Result<Tensor> {
@@ -36,11 +36,6 @@ pub(super) fn bias(files: &Tensors, name: &str, shape: &[usize]) -> Result<Tenso
         true => Ok(files
             .get(&name, &[shape.iter().product()])?
             .reshape(shape)?),
-        false => zeros(shape),
+        false => files.zeros(shape),
     }
-}
-
-/// A bias that the family does not have. TransformerLens's models have it all the same.
-pub(super) fn zeros(shape: &[usize]) -> Result<Tensor> {
-    Ok(Tensor::zeros(shape, DType::F32, &Device::Cpu)?)
 }

@@ -1,7 +1,7 @@
 //! A checkpoint's tensors by name, whatever kind of file they are in.
 
 use crate::error::{Context, Error, Result, suggestion};
-use candle_core::{DType, Tensor};
+use candle_core::{DType, Device, Tensor};
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Mutex;
 
@@ -26,6 +26,8 @@ pub(super) struct Tensors {
     file_of: HashMap<String, usize>,
     asked: Mutex<BTreeSet<String>>,
     warnings: Mutex<Vec<String>>,
+    dtype: DType,
+    device: Device,
 }
 
 impl Tensors {
@@ -40,7 +42,25 @@ impl Tensors {
             file_of,
             asked: Mutex::default(),
             warnings: Mutex::default(),
+            dtype: DType::F32,
+            device: Device::Cpu,
         }
+    }
+
+    /// The same tensors, each given out of this type and on this device: what needs no processing goes
+    /// straight to where it will be.
+    pub(super) fn as_type_on(mut self, dtype: DType, device: &Device) -> Self {
+        self.dtype = dtype;
+        self.device = device.clone();
+        self
+    }
+
+    /// Zeros where a family has none of a kind of weight that TransformerLens's models all have.
+    ///
+    /// # Errors
+    /// The device has no room.
+    pub(super) fn zeros(&self, shape: &[usize]) -> Result<Tensor> {
+        Ok(Tensor::zeros(shape, self.dtype, &self.device)?)
     }
 
     /// Whether there is a tensor of this name.
@@ -60,7 +80,7 @@ impl Tensors {
         names.join(", ")
     }
 
-    /// The tensor of this name and shape as `f32` on the CPU.
+    /// The tensor of this name and shape: `f32` on the CPU, unless [`Tensors::as_type_on`] said otherwise.
     ///
     /// # Errors
     /// It is missing, has another shape, or cannot be read.
@@ -78,7 +98,12 @@ impl Tensors {
         };
         let doing = || format!("{origin}: the tensor `{name}`");
         let tensor = read_checked(file.as_ref(), name, shape).context(doing)?;
-        if !tensor.sum_all()?.to_scalar::<f32>()?.is_finite() {
+        if !tensor
+            .sum_all()?
+            .to_dtype(DType::F32)?
+            .to_scalar::<f32>()?
+            .is_finite()
+        {
             lock(&self.warnings).push(format!(
                 "{}: it holds values that are not finite (NaN or infinity), so what the model \
                  computes from it will not be either.",
@@ -86,7 +111,7 @@ impl Tensors {
             ));
         }
         lock(&self.asked).insert(name.to_owned());
-        Ok(tensor)
+        Ok(tensor.to_dtype(self.dtype)?.to_device(&self.device)?)
     }
 
     /// What was odd about the tensors that were asked for, a sentence each.

@@ -4,7 +4,6 @@
 //! with TransformerLens and saved with `torch.save(model.state_dict(), ..)`.
 
 use super::fields::Fields;
-use super::linear::zeros;
 use super::tensors::Tensors;
 use crate::error::{Error, Result};
 use crate::model::config::{
@@ -182,7 +181,7 @@ pub(super) fn weights(files: &Tensors, config: &Config) -> Result<Weights> {
     for (name, shape) in names_and_shapes(config) {
         let has_none = name == "unembed.b_U" && !files.contains(&name);
         let tensor = match has_none {
-            true => zeros(&shape)?,
+            true => files.zeros(&shape)?,
             false => get(&name, &shape)?,
         };
         tensors.insert(name, tensor);
