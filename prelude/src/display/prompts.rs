@@ -39,6 +39,7 @@ fn html(test: &PromptTest) -> String {
 /// One token; the answer's own stands out.
 fn row(out: &mut String, token: &TopToken, is_answer: bool) {
     let (open, close) = if is_answer { ("<b>", "</b>") } else { ("", "") };
+    out.push_str("<tr>");
     let mut cell = |side: &str, content: &str| {
         let _ = write!(
             out,
@@ -49,7 +50,7 @@ fn row(out: &mut String, token: &TopToken, is_answer: bool) {
     cell("left", &visible(&token.text));
     cell("right", &format!("{:.2}", token.logit));
     cell("right", &format!("{:.2} %", 100. * token.probability));
-    out.push_str("</tr><tr>");
+    out.push_str("</tr>");
 }
 
 /// A token as HTML in which its ends can be seen.

@@ -298,7 +298,7 @@ fn load(name_or_path: &str, options: LoadOptions) -> Result<HookedTransformer> {
     let device = options.device.unwrap_or_else(default_device);
     let mut files = checkpoint.tensors()?;
     if options.processing.is_none() {
-        files = files.as_type_on(options.dtype, &device);
+        files = files.placed_on(options.dtype, &device);
     }
     let mut weights = match config.architecture {
         Architecture::Gpt2 => gpt2::weights(&files, &config)?,

@@ -49,7 +49,7 @@ impl Tensors {
 
     /// The same tensors, each given out of this type and on this device: what needs no processing goes
     /// straight to where it will be.
-    pub(super) fn as_type_on(mut self, dtype: DType, device: &Device) -> Self {
+    pub(super) fn placed_on(mut self, dtype: DType, device: &Device) -> Self {
         self.dtype = dtype;
         self.device = device.clone();
         self
@@ -80,7 +80,7 @@ impl Tensors {
         names.join(", ")
     }
 
-    /// The tensor of this name and shape: `f32` on the CPU, unless [`Tensors::as_type_on`] said otherwise.
+    /// The tensor of this name and shape: `f32` on the CPU, unless [`Tensors::placed_on`] said otherwise.
     ///
     /// # Errors
     /// It is missing, has another shape, or cannot be read.
