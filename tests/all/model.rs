@@ -12,6 +12,7 @@ mod formats;
 mod forward;
 mod gradients;
 mod hooks;
+mod hub;
 mod interventions;
 mod loading;
 mod real;

@@ -1,12 +1,10 @@
-//! Models from files in good and in bad order, and from a Hub on this machine.
+//! Models from files in good and in bad order.
 
 use super::{gpt2, processed, unprocessed};
 use crate::golden::{assert_close, values};
 use candle_core::{DType, Device, Tensor};
 use ferrolens::model::{HookedTransformer, LoadOptions};
 use std::collections::HashMap;
-use std::io::{BufRead, BufReader, Write};
-use std::net::TcpListener;
 use std::path::Path;
 use tempfile::TempDir;
 
@@ -306,118 +304,4 @@ fn the_embedded_model_speaks() {
     let logits = model.forward("Once upon a time, there was a").unwrap();
     assert!(values(&logits).iter().all(|logit| logit.is_finite()));
     assert_eq!(logits.dim(2).unwrap(), model.config().d_vocab);
-}
-
-/// A Hub on this machine: it serves the files of a folder at `/{repository}/resolve/main/{file}`.
-fn serve(repository: &'static str, folder: std::path::PathBuf) -> String {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let address = format!("http://{}", listener.local_addr().unwrap());
-    std::thread::spawn(move || {
-        for stream in listener.incoming().flatten() {
-            let folder = folder.clone();
-            std::thread::spawn(move || answer(&stream, repository, &folder));
-        }
-    });
-    address
-}
-
-fn answer(mut stream: &std::net::TcpStream, repository: &str, folder: &Path) {
-    let mut reader = BufReader::new(stream);
-    loop {
-        let mut lines = Vec::new();
-        loop {
-            let mut line = String::new();
-            if reader.read_line(&mut line).unwrap_or(0) == 0 {
-                return;
-            }
-            let line = line.trim_end().to_owned();
-            if line.is_empty() {
-                break;
-            }
-            lines.push(line);
-        }
-        let path = lines[0].split(' ').nth(1).unwrap_or_default().to_owned();
-        let prefix = format!("/{repository}/resolve/main/");
-        let file = path.strip_prefix(&prefix).map(|file| folder.join(file));
-        let Some(bytes) = file.and_then(|file| std::fs::read(file).ok()) else {
-            let missing = "HTTP/1.1 404 Not Found\r\ncontent-length: 0\r\n\r\n";
-            if stream.write_all(missing.as_bytes()).is_err() {
-                return;
-            }
-            continue;
-        };
-        let range = lines.iter().find_map(|line| {
-            let (name, value) = line.split_once(": ")?;
-            let range = value.strip_prefix("bytes=")?.split_once('-')?;
-            name.eq_ignore_ascii_case("range").then_some(())?;
-            let start: usize = range.0.parse().ok()?;
-            let end: usize = range.1.parse().unwrap_or(bytes.len() - 1);
-            Some((start, end.min(bytes.len() - 1)))
-        });
-        let (status, start, end) = match range {
-            Some((start, end)) => ("206 Partial Content", start, end),
-            None => ("200 OK", 0, bytes.len() - 1),
-        };
-        let head = format!(
-            "HTTP/1.1 {status}\r\ncontent-length: {}\r\ncontent-range: bytes {start}-{end}/{}\r\n\
-             etag: \"{path}\"\r\nx-repo-commit: 0123456789abcdef\r\naccept-ranges: bytes\r\n\r\n",
-            end + 1 - start,
-            bytes.len()
-        );
-        let etag = head.replace(
-            &format!("\"{path}\""),
-            &format!("\"{}\"", path.replace('/', "_")),
-        );
-        if stream.write_all(etag.as_bytes()).is_err()
-            || stream.write_all(&bytes[start..=end]).is_err()
-        {
-            return;
-        }
-    }
-}
-
-/// Runs in a process of its own, as it needs its own environment.
-#[test]
-fn names_are_fetched_from_the_hub() {
-    const INSIDE: &str = "FERROLENS_TEST_INSIDE";
-    if std::env::var_os(INSIDE).is_none() {
-        let home = tempfile::tempdir().unwrap();
-        let endpoint = serve("openai-community/gpt2", gpt2().path("hub_layout"));
-        let again = |offline: &str| {
-            std::process::Command::new(std::env::current_exe().unwrap())
-                .args([
-                    "--exact",
-                    "model::loading::names_are_fetched_from_the_hub",
-                    "--nocapture",
-                ])
-                .env(INSIDE, "1")
-                .env("HF_ENDPOINT", &endpoint)
-                .env("HF_HOME", home.path())
-                .env("HF_HUB_OFFLINE", offline)
-                .output()
-                .unwrap()
-        };
-        // Online, and then from what is in the cache.
-        for offline in ["0", "1"] {
-            let output = again(offline);
-            let text = String::from_utf8_lossy(&output.stderr).into_owned();
-            assert!(output.status.success(), "offline {offline}: {text}");
-        }
-        return;
-    }
-    let options = LoadOptions::new().device(&Device::Cpu);
-    for name in ["gpt2", "gpt2-small"] {
-        let model = HookedTransformer::load(name, options.clone()).unwrap();
-        assert_eq!(model.config().model_name, "gpt2");
-        let logits = model.forward("Once upon a time").unwrap();
-        let reference = processed().forward("Once upon a time").unwrap();
-        assert_close("logits", &logits, &reference, 0.);
-    }
-    let absent = HookedTransformer::load("gpt2-medium", options)
-        .unwrap_err()
-        .to_string();
-    assert!(
-        absent.contains("config.json of openai-community/gpt2-medium"),
-        "{absent}"
-    );
 }
