@@ -1,5 +1,6 @@
 //! Questions about a model, answered as labelled data. What the answers look like is `display`'s.
 
+mod components;
 mod composition;
 mod heads;
 mod prompt;

@@ -1,6 +1,7 @@
 //! The installed kernel over real sockets.
 
 mod failures;
+mod guide;
 mod lifecycle;
 mod output;
 mod protocol;
