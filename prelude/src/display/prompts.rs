@@ -1,8 +1,10 @@
-//! How well a model knows an answer: a table for each of its tokens.
+//! What comes after a prompt: generated text, and how well a model knows an answer, as a table for each
+//! of its tokens.
 
 use super::escape;
 use crate::analysis::{PromptTest, TopToken};
 use crate::emit::{Bundle, Rich, text};
+use crate::model::Generation;
 use std::fmt::Write;
 
 impl Rich for PromptTest {
@@ -10,6 +12,13 @@ impl Rich for PromptTest {
         let mut bundle = text(self.to_string());
         bundle.insert("text/html".to_owned(), html(self).into());
         bundle
+    }
+}
+
+/// The text of each prompt with its continuation.
+impl Rich for Generation {
+    fn bundle(&self) -> Bundle {
+        text(self.to_string())
     }
 }
 

@@ -76,7 +76,19 @@ pub fn set_slice(tensor: &Tensor, at: &[Span], value: impl Into<Fill>) -> Result
         Fill::Number(number) => {
             Tensor::full(number, place.shape(), tensor.device())?.to_dtype(tensor.dtype())?
         }
-        Fill::Tensor(value) => value.broadcast_as(place.shape()).map_err(|_| {
+        Fill::Tensor(value) => {
+            // A part that was taken out at an index lacks the index's dimension.
+            let one = |dim: usize| at.get(dim).is_some_and(|span| span.one);
+            let dims = place.dims().iter().enumerate();
+            let without: Vec<usize> = dims
+                .filter(|(dim, _)| !one(*dim))
+                .map(|(_, size)| *size)
+                .collect();
+            let value = match value.dims() == without {
+                true => value.reshape(place.shape())?,
+                false => value,
+            };
+            value.broadcast_as(place.shape()).map_err(|_| {
             Error::new(format!(
                 "a value of shape {:?} does not fit into the part of shape {:?} that is being set \
                  in a tensor of shape {:?}.",
@@ -84,7 +96,8 @@ pub fn set_slice(tensor: &Tensor, at: &[Span], value: impl Into<Fill>) -> Result
                 place.dims(),
                 tensor.dims()
             ))
-        })?,
+        })?
+        }
     };
     Ok(tensor.slice_assign(&ranges, &value.contiguous()?)?)
 }

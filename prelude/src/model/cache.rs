@@ -220,7 +220,7 @@ impl ActivationCache {
 ///
 /// # Panics
 /// Where [`ActivationCache::get`] would return an error, with that error's sentence. In a notebook
-/// the cell fails and its variables are kept; elsewhere prefer `get`.
+/// the cell fails, and variables of earlier cells are kept; elsewhere prefer `get`.
 impl<N: Into<PointName>> Index<N> for ActivationCache {
     type Output = Tensor;
 

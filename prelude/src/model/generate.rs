@@ -58,9 +58,8 @@ impl HookedTransformer {
         };
         let mut sampler = Sampler::new(options.temperature, options.top_k, options.seed);
         sampler = sampler.top_p(options.top_p);
-        let keeps_keys = options
-            .use_past_kv_cache
-            .unwrap_or(options.hooks.is_empty());
+        let has_hooks = !options.hooks.is_empty() || !self.scope().is_empty();
+        let keeps_keys = options.use_past_kv_cache.unwrap_or(!has_hooks);
         let mut past = keeps_keys.then(|| KeyValueCache::new(self.config().n_layers, room));
         let mut unseen = prompt.clone();
         let mut ended = vec![false; rows.len()];

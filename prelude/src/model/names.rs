@@ -20,7 +20,7 @@ use std::str::FromStr;
 /// assert_eq!("pattern3".parse::<HookPoint>()?, point);
 /// # Ok::<(), ferrolens::Error>(())
 /// ```
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct HookPoint {
     layer: Option<usize>,
     site: Site,
@@ -56,6 +56,13 @@ impl fmt::Display for HookPoint {
             Some(layer) => write!(f, "blocks.{layer}.{}", self.site.suffix()),
             None => f.write_str(self.site.suffix()),
         }
+    }
+}
+
+/// Its name, as a list of hook points is shown in a notebook.
+impl fmt::Debug for HookPoint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "\"{self}\"")
     }
 }
 

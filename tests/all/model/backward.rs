@@ -149,4 +149,20 @@ fn parts_of_tensors_are_set() {
     let set = ones.set((.., -1), &row).unwrap();
     assert_close("set", &set, &set_at(&ones, 1, -1, &row).unwrap(), 0.);
     assert!(ones.set((0, 0, 0, 0), 0.).is_err());
+    // What was taken out at an index goes back there.
+    let part = (ones.get(0).unwrap() * 3.).unwrap();
+    assert_close(
+        "part",
+        &ones.set((1,), &part).unwrap().get(1).unwrap(),
+        &part,
+        0.,
+    );
+    let column = (ones.narrow(1, 2, 1).unwrap().squeeze(1).unwrap() * 5.).unwrap(); // [2, 4]
+    let set = ones.set((.., 2), &column).unwrap();
+    assert_close(
+        "column",
+        &set.narrow(1, 2, 1).unwrap().squeeze(1).unwrap(),
+        &column,
+        0.,
+    );
 }

@@ -38,6 +38,15 @@ fn scopes_nest_and_end() {
     let ids =
         |generation: ferrolens::model::Generation| generation.tokens().to_vec2::<u32>().unwrap();
     assert_eq!(ids(in_scope), ids(by_hand));
+    // Hooks of a scope see all positions at every step, as those of a run do.
+    let seen = std::sync::Arc::new(std::sync::Mutex::new(Vec::new()));
+    let lengths = seen.clone();
+    let look = Hooks::new().add(("z", 0), move |value: &candle_core::Tensor, _: &_| {
+        lengths.lock().unwrap().push(value.dims()[1]);
+    });
+    let two = Generate::new(2).stop_at_eos(false);
+    model.with_hooks(&look).generate(TOKENS, &two).unwrap();
+    assert_eq!(*seen.lock().unwrap(), [5, 6]);
     // A run that stops early does not reach every hook of its scope.
     let late = model.with_hooks(&Hooks::new().add(("mlp_out", 2), |value, _| value * 2.));
     late.run(TOKENS).stop_at_layer(1).residual().unwrap();
