@@ -56,7 +56,7 @@ impl HookedTransformer {
     /// as U+FFFD.
     ///
     /// # Errors
-    /// The model has no tokenizer.
+    /// The model has no tokenizer, or there are several prompts.
     pub fn to_str_tokens(&self, input: impl Into<Input>) -> Result<Vec<String>> {
         self.to_str_tokens_with(input, TokenOptions::new())
     }
@@ -70,26 +70,40 @@ impl HookedTransformer {
         input: impl Into<Input>,
         options: TokenOptions,
     ) -> Result<Vec<String>> {
-        let ids = match input.into() {
-            Input::Tokens(tokens) => ids_of(&tokens)?,
-            Input::Ids(rows) => rows.concat(),
-            text => ids_of(&self.to_tokens_with(text, options)?)?,
+        let tokens = match input.into() {
+            Input::Tokens(tokens) => rows_of(&tokens)?,
+            Input::Ids(rows) => rows,
+            text => rows_of(&self.to_tokens_with(text, options)?)?,
         };
-        self.tokenizer()?.decode_each(&ids)
+        self.tokenizer()?
+            .decode_each(&only(tokens, "to_str_tokens")?)
     }
 
-    /// The text of a prompt's tokens.
+    /// The text of a prompt's tokens; [`HookedTransformer::to_strings`] is for batches.
+    ///
+    /// # Errors
+    /// The model has no tokenizer, or there are several prompts.
+    pub fn to_string(&self, tokens: impl Into<Input>) -> Result<String> {
+        let mut texts = self.to_strings(tokens)?;
+        match texts.len() {
+            1 => Ok(texts.remove(0)),
+            prompts => Err(several(prompts, "to_strings")),
+        }
+    }
+
+    /// The text of each prompt of a batch, padding included.
     ///
     /// # Errors
     /// The model has no tokenizer.
-    pub fn to_string(&self, tokens: impl Into<Input>) -> Result<String> {
-        let ids = match tokens.into() {
-            Input::Text(text) => return Ok(text),
-            Input::Texts(texts) => return Ok(texts.concat()),
-            Input::Tokens(tokens) => ids_of(&tokens)?,
-            Input::Ids(rows) => rows.concat(),
+    pub fn to_strings(&self, tokens: impl Into<Input>) -> Result<Vec<String>> {
+        let rows = match tokens.into() {
+            Input::Text(text) => return Ok(vec![text]),
+            Input::Texts(texts) => return Ok(texts),
+            Input::Tokens(tokens) => rows_of(&tokens)?,
+            Input::Ids(rows) => rows,
         };
-        self.tokenizer()?.decode(&ids)
+        let tokenizer = self.tokenizer()?;
+        rows.iter().map(|ids| tokenizer.decode(ids)).collect()
     }
 
     /// The id of a text that is exactly one token, such as `" the"`.
@@ -160,4 +174,31 @@ impl HookedTransformer {
     pub fn to_single_str_token(&self, token: u32) -> Result<String> {
         self.tokenizer()?.decode(&[token])
     }
+}
+
+/// Rows of ids: a tensor `[pos]` is one row, and so is a single id.
+fn rows_of(tokens: &Tensor) -> Result<Vec<Vec<u32>>> {
+    let ids = ids_of(tokens)?;
+    let pos = match tokens.rank() {
+        0 | 1 => ids.len(),
+        _ => tokens.dims().last().copied().unwrap_or(0),
+    };
+    Ok(match pos {
+        0 => vec![ids],
+        pos => ids.chunks(pos).map(<[u32]>::to_vec).collect(),
+    })
+}
+
+fn only(mut rows: Vec<Vec<u32>>, ask: &str) -> Result<Vec<u32>> {
+    match rows.len() {
+        1 => Ok(rows.remove(0)),
+        prompts => Err(several(prompts, ask)),
+    }
+}
+
+fn several(prompts: usize, ask: &str) -> Error {
+    Error::new(format!(
+        "there are {prompts} prompts, and this is for one: take one with `tokens.get(0)?`, or use \
+         `{ask}` for each."
+    ))
 }

@@ -253,3 +253,19 @@ fn a_tokens_place_in_a_prompt() {
         .unwrap_err();
     assert!(error.to_string().contains("batch has 2"), "{error}");
 }
+
+#[test]
+fn a_batch_is_not_run_together() {
+    let model = processed();
+    let batch = vec![vec![5u32, 7], vec![9, 3]];
+    let texts = model.to_strings(batch.clone()).unwrap();
+    assert_eq!(texts.len(), 2);
+    assert_eq!(texts[0], model.to_string([5u32, 7]).unwrap());
+    for error in [
+        model.to_string(batch.clone()).unwrap_err(),
+        model.to_str_tokens(batch).unwrap_err(),
+        model.to_str_tokens(["Once", "upon a"]).unwrap_err(),
+    ] {
+        assert!(error.to_string().contains("2 prompts"), "{error}");
+    }
+}
