@@ -1,6 +1,6 @@
 //! One model in every format it may come in.
 
-use super::families::{processed, unprocessed};
+use super::families::{FAMILIES, processed, unprocessed};
 use crate::golden::{Golden, PROCESSED, UNPROCESSED, assert_cache, assert_close};
 use candle_core::{Device, Tensor};
 use ferrolens::model::{Architecture, HookedTransformer, LoadOptions};
@@ -68,6 +68,34 @@ fn transformer_lenss_toy_models() {
             assert_cache(&cache, &recorded, PROCESSED);
             assert_close("logits", &logits, &recorded["logits"], PROCESSED);
         }
+    }
+}
+
+/// What TransformerLens saves of a model that it has processed: its own config, norms folded away, under its
+/// own names, whatever the family was.
+#[test]
+fn processed_models_that_transformer_lens_saved() {
+    for family in ["gpt2"].into_iter().chain(FAMILIES) {
+        let golden = Golden::new(family);
+        let config = golden.path("tl_processed_cfg.json");
+        if !config.exists() {
+            continue;
+        }
+        let folder = tempfile::tempdir().unwrap();
+        let weights = golden.path("tl_processed_weights.safetensors");
+        std::fs::copy(config, folder.path().join("config.json")).unwrap();
+        std::fs::copy(weights, folder.path().join("model.safetensors")).unwrap();
+        // The config may name a tokenizer on the Hub, which no test asks.
+        let tokenizer = ["tokenizer", "hf"].map(|name| golden.path(name));
+        let tokenizer = tokenizer.iter().find(|path| path.exists()).unwrap();
+        let options = LoadOptions::no_processing().tokenizer(tokenizer.to_str().unwrap());
+        let model = load(folder.path(), options).unwrap();
+        assert_eq!(model.config().architecture, Architecture::TransformerLens);
+        let recorded = golden.tensors("tl_processed.safetensors");
+        let (logits, cache) = model.run_with_cache(&recorded["tokens"], ()).unwrap();
+        println!("{family}");
+        assert_cache(&cache, &recorded, PROCESSED);
+        assert_close(family, &logits, &recorded["logits"], PROCESSED);
     }
 }
 

@@ -145,7 +145,20 @@ impl Checkpoint {
                 match (self.source.tokenizer(), other) {
                     (Some(elsewhere), _) => tokenizer_of(elsewhere, prepends_bos),
                     (None, Some(other)) => {
-                        tokenizer_of(&Source::find(other, None, &hub.latest())?, prepends_bos)
+                        let found = Source::find(other, None, &hub.latest())
+                            .and_then(|source| tokenizer_of(&source, prepends_bos));
+                        match found {
+                            // Files that are at hand are of use without a network.
+                            Err(error) if self.source.is_folder() => {
+                                eprintln!(
+                                    "warning: the tokenizer {other}, which config.json names, cannot \
+                                     be had ({error}) The model takes token ids; \
+                                     `LoadOptions::new().tokenizer(..)` gives it another."
+                                );
+                                Ok(None)
+                            }
+                            found => found,
+                        }
                     }
                     (None, None) => Ok(None),
                 }

@@ -102,6 +102,11 @@ impl Source {
         self.name.clone()
     }
 
+    /// Whether the files are in a folder that the user named.
+    pub(super) fn is_folder(&self) -> bool {
+        matches!(self.place, Place::Folder(_))
+    }
+
     /// Where the tokenizer's files are, if they are not here.
     pub(super) fn tokenizer(&self) -> Option<&Source> {
         self.tokenizer.as_deref()

@@ -230,8 +230,13 @@ fn names_and_shapes(config: &Config) -> Vec<(String, Vec<usize>)> {
             all.push((block("attn.k_norm.w"), vec![d_head]));
         }
         if config.use_normalization_before_and_after {
-            norm(&mut all, &block("ln1_post"), config.normalization, d_model);
-            norm(&mut all, &block("ln2_post"), config.normalization, d_model);
+            // What comes behind a part is never folded.
+            let kind = match config.normalization.centres() {
+                true => Normalization::LayerNorm,
+                false => Normalization::Rms,
+            };
+            norm(&mut all, &block("ln1_post"), kind, d_model);
+            norm(&mut all, &block("ln2_post"), kind, d_model);
         }
         if config.attn_only {
             continue;

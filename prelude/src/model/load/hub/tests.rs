@@ -716,3 +716,11 @@ fn a_disk_that_takes_nothing_is_told() {
     let message = message.to_string();
     assert!(message.contains("no space left"), "{message}");
 }
+
+#[test]
+fn a_name_that_nobody_knows_is_no_network() {
+    let lookup = "failed to lookup address information: Name or service not known";
+    let trouble = Trouble::from(ureq::Error::Io(std::io::Error::other(lookup)));
+    assert!(matches!(trouble, Trouble::Unreachable(_)), "{trouble:?}");
+    assert!(!trouble.may_pass(false));
+}

@@ -231,6 +231,10 @@ impl From<ureq::Error> for Trouble {
                 io::ErrorKind::TimedOut | io::ErrorKind::WouldBlock => Self::Stalled,
                 // How rustls says that it does not like a certificate.
                 io::ErrorKind::InvalidData => Self::Insecure(error.to_string()),
+                // The system's resolver has no kind of error of its own.
+                _ if error.to_string().contains("failed to lookup address") => {
+                    Self::Unreachable(error.to_string())
+                }
                 _ => Self::Cut(error.to_string()),
             },
             ureq::Error::Protocol(_) | ureq::Error::BodyStalled => Self::Cut(why),
