@@ -175,14 +175,7 @@ impl Span {
     /// # Errors
     /// The dimension has no such entries.
     pub fn of(&self, tensor: &Tensor, dim: usize) -> Result<Tensor> {
-        if dim >= tensor.rank() {
-            return Err(Error::new(format!(
-                "dimension {dim} does not exist in a tensor of shape {:?}.",
-                tensor.dims()
-            )));
-        }
-        let range = self.resolve(dim, tensor.dims())?;
-        let part = tensor.narrow(dim, range.start, range.len())?;
+        let part = self.kept_in(tensor, dim)?;
         Ok(if self.one { part.squeeze(dim)? } else { part })
     }
 
@@ -191,15 +184,14 @@ impl Span {
     /// # Errors
     /// The dimension has no such entries.
     pub fn kept_in(&self, tensor: &Tensor, dim: usize) -> Result<Tensor> {
-        let whole = Self {
-            one: false,
-            ..*self
-        };
-        match (self.one, self.start) {
-            (false, _) => self.of(tensor, dim),
-            (true, -1) => whole.of(tensor, dim),
-            (true, start) => Self::between(start, Some(start + 1)).of(tensor, dim),
+        if dim >= tensor.rank() {
+            return Err(Error::new(format!(
+                "dimension {dim} does not exist in a tensor of shape {:?}.",
+                tensor.dims()
+            )));
         }
+        let range = self.resolve(dim, tensor.dims())?;
+        Ok(tensor.narrow(dim, range.start, range.len())?)
     }
 
     /// The entries as a range of a dimension; negative ends count from the back.

@@ -120,6 +120,15 @@ impl Config {
         }
     }
 
+    /// How norms behind attention and behind the MLP work, where there are any. They are never folded,
+    /// as no matrix reads them alone.
+    pub(crate) fn normalization_behind(&self) -> Normalization {
+        match self.normalization.centres() {
+            true => Normalization::LayerNorm,
+            false => Normalization::Rms,
+        }
+    }
+
     /// How many positions this layer's queries see; nothing for all that came before.
     pub fn attn_window(&self, layer: usize) -> Option<usize> {
         self.attn_windows.get(layer).copied().flatten()

@@ -115,8 +115,13 @@ impl Hooks {
 
     /// Whether any of the functions are for gradients.
     pub(crate) fn have_backward(&self) -> bool {
-        let mut directions = self.entries.iter().map(|entry| entry.direction);
-        directions.any(|direction| direction == Direction::Backward)
+        (0..self.len()).any(|index| self.is_backward(index))
+    }
+
+    /// Whether the function of one entry is for gradients.
+    pub(crate) fn is_backward(&self, index: usize) -> bool {
+        let entry = self.entries.get(index);
+        entry.is_some_and(|entry| entry.direction == Direction::Backward)
     }
 
     /// The functions of one direction of each hook point, in the order of the list, each with its

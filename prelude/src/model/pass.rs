@@ -77,7 +77,7 @@ impl Pass {
         let unvisited = kept.len() + hooked_only.count();
         Ok(Self {
             reached: (0..hooks.len())
-                .map(|entry| entry < in_scope || !functions_hold(&functions, entry))
+                .map(|entry| entry < in_scope || hooks.is_backward(entry))
                 .collect(),
             pos_slice: None,
             hooks: hooks.clone(),
@@ -187,15 +187,6 @@ impl Pass {
     pub(crate) fn into_captured(self) -> Vec<(HookPoint, Tensor)> {
         self.captured
     }
-}
-
-/// Whether an entry of the hooks is called on the way forward.
-fn functions_hold(
-    functions: &HashMap<HookPoint, Vec<(usize, HookFunction)>>,
-    entry: usize,
-) -> bool {
-    let mut of_points = functions.values().flatten();
-    of_points.any(|(index, _)| *index == entry)
 }
 
 fn check_replacement(point: &HookPoint, value: &Tensor, returned: &Tensor) -> Result<()> {

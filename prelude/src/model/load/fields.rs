@@ -1,7 +1,7 @@
 //! Fields of a `config.json`, by their names.
 
 use crate::error::{Error, Result};
-use crate::model::config::{Positions, Rotary, RotaryScaling};
+use crate::model::config::{Config, Positions, Rotary, RotaryScaling};
 use serde_json::Value;
 
 /// A `config.json`, or an object inside one.
@@ -11,6 +11,20 @@ pub(super) struct Fields<'a>(pub(super) &'a Value);
 impl<'a> Fields<'a> {
     fn get(self, name: &str) -> Option<&'a Value> {
         self.0.get(name).filter(|value| !value.is_null())
+    }
+
+    /// A config with the sizes that most families have under these names, and GPT-2's choices.
+    ///
+    /// # Errors
+    /// A size is missing.
+    pub(super) fn usual_sizes(self) -> Result<Config> {
+        Ok(Config::gpt2(
+            self.size(&["num_hidden_layers"])?,
+            self.size(&["hidden_size"])?,
+            self.size(&["num_attention_heads"])?,
+            self.size(&["vocab_size"])?,
+            self.size(&["max_position_embeddings"])?,
+        ))
     }
 
     /// The first of these names that is there, as a size.

@@ -18,13 +18,7 @@ use std::collections::HashMap;
 /// A size is missing, or a choice is not supported.
 pub(super) fn config(json: &Value) -> Result<Config> {
     let fields = Fields(json);
-    let mut config = Config::gpt2(
-        fields.size(&["num_hidden_layers"])?,
-        fields.size(&["hidden_size"])?,
-        fields.size(&["num_attention_heads"])?,
-        fields.size(&["vocab_size"])?,
-        fields.size(&["max_position_embeddings"])?,
-    );
+    let mut config = fields.usual_sizes()?;
     config.parallel_attn_mlp = fields.flag("use_parallel_residual", true);
     config.architecture = Architecture::GptNeoX;
     config.d_mlp = fields

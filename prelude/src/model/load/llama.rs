@@ -19,13 +19,7 @@ use std::collections::HashMap;
 /// A size is missing, or a choice is not supported.
 pub(super) fn config(json: &Value, architecture: Architecture) -> Result<Config> {
     let fields = Fields(json);
-    let mut config = Config::gpt2(
-        fields.size(&["num_hidden_layers"])?,
-        fields.size(&["hidden_size"])?,
-        fields.size(&["num_attention_heads"])?,
-        fields.size(&["vocab_size"])?,
-        fields.size(&["max_position_embeddings"])?,
-    );
+    let mut config = fields.usual_sizes()?;
     config.architecture = architecture;
     config.n_key_value_heads = fields
         .find_size("num_key_value_heads")

@@ -1,5 +1,6 @@
 //! Tensors out of a safetensors file, one at a time and checked.
 
+use super::file_bytes::FileBytes;
 use super::source::Opened;
 use super::tensors::TensorFile;
 use crate::error::{Context, Error, Result};
@@ -7,9 +8,6 @@ use candle_core::{DType, Device, Tensor};
 use safetensors::tensor::TensorInfo;
 use serde_json::Value;
 use std::collections::HashMap;
-use std::fs::File;
-use std::io::{Read, Seek, SeekFrom};
-use std::sync::Mutex;
 
 /// The longest header that is read: a damaged file may announce any length.
 const LONGEST_HEADER: u64 = 100_000_000;
@@ -24,7 +22,7 @@ pub(super) struct Safetensors {
 
 enum Data {
     Bytes(&'static [u8]),
-    File(Mutex<File>),
+    File(FileBytes),
 }
 
 impl Safetensors {
@@ -36,8 +34,9 @@ impl Safetensors {
         let (data, size) = match opened {
             Opened::Bytes(bytes) => (Data::Bytes(bytes), bytes.len() as u64),
             Opened::File(file) => {
-                let size = file.metadata()?.len();
-                (Data::File(Mutex::new(file)), size)
+                let file = FileBytes::new(file)?;
+                let size = file.size();
+                (Data::File(file), size)
             }
         };
         let truncated = |expected: u64| {
@@ -134,16 +133,7 @@ impl Data {
                 let found = found.ok_or_else(|| Error::new("the file is cut off."))?;
                 Ok(found.to_vec())
             }
-            Data::File(file) => {
-                let mut file = match file.lock() {
-                    Ok(file) => file,
-                    Err(poisoned) => poisoned.into_inner(),
-                };
-                file.seek(SeekFrom::Start(start))?;
-                let mut bytes = vec![0; length];
-                file.read_exact(&mut bytes)?;
-                Ok(bytes)
-            }
+            Data::File(file) => file.read(start, length),
         }
     }
 }

@@ -230,11 +230,7 @@ fn names_and_shapes(config: &Config) -> Vec<(String, Vec<usize>)> {
             all.push((block("attn.k_norm.w"), vec![d_head]));
         }
         if config.use_normalization_before_and_after {
-            // What comes behind a part is never folded.
-            let kind = match config.normalization.centres() {
-                true => Normalization::LayerNorm,
-                false => Normalization::Rms,
-            };
+            let kind = config.normalization_behind();
             norm(&mut all, &block("ln1_post"), kind, d_model);
             norm(&mut all, &block("ln2_post"), kind, d_model);
         }

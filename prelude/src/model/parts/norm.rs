@@ -79,11 +79,8 @@ impl NormAt {
         match self {
             Self::Ln1 | Self::Ln2 => config.normalization,
             Self::LnFinal => config.final_normalization(),
-            // What comes behind a part is never folded.
-            Self::Ln1Post | Self::Ln2Post if config.normalization.centres() => {
-                Normalization::LayerNorm
-            }
-            Self::Ln1Post | Self::Ln2Post | Self::Queries | Self::Keys => Normalization::Rms,
+            Self::Ln1Post | Self::Ln2Post => config.normalization_behind(),
+            Self::Queries | Self::Keys => Normalization::Rms,
             Self::InsideMlp if config.normalization == Normalization::LayerNorm => {
                 Normalization::LayerNorm
             }
