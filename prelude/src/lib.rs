@@ -3,12 +3,15 @@
 //! A notebook starts with [`prelude`]; the rooms behind it are below.
 
 pub mod analysis;
+pub mod data;
 pub mod display;
 pub mod emit;
 pub mod error;
+pub mod intervene;
 pub mod math;
 pub mod model;
 pub mod prelude;
+pub mod sae;
 
 pub use candle_core::{DType, Device, Tensor};
 pub use error::{Error, Result};

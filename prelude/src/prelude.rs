@@ -28,6 +28,12 @@ pub use crate::math::set_at;
 pub use crate::math::set_slice;
 pub use crate::model::Hooks;
 
+// Which latents are active, and what do they write?
+pub use crate::sae::Gate;
+pub use crate::sae::Sae;
+pub use crate::sae::SaeConfig;
+pub use crate::sae::TopActs;
+
 // Which parts wrote what, and what pulls where?
 pub use crate::analysis::Composition;
 pub use crate::analysis::DetectHead;

@@ -3,5 +3,6 @@
 mod golden;
 mod kernel;
 mod model;
+mod sae;
 mod tables;
 mod tidy;

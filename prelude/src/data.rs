@@ -1,0 +1,1 @@
+//! Text, tokens and activations, a batch at a time.

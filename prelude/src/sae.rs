@@ -1,0 +1,27 @@
+//! Sparse autoencoders: one type for every kind, loaded from any format, with its latents within reach.
+//!
+//! | I want to… | use |
+//! | --- | --- |
+//! | know which latents are active | [`Sae::encode`], [`Sae::encode_latents`], [`Sae::encode_top`] |
+//! | know what they write | [`Sae::decode`], `sae.W_dec` |
+//! | know what is left | [`Sae::forward`], [`Sae::error`] |
+
+// The papers' symbols (W_enc, b_dec) are the names of weights.
+#![allow(non_snake_case)]
+
+mod autoencoder;
+mod config;
+mod encode;
+mod fold;
+mod gate;
+mod load;
+pub mod metrics;
+mod normalize;
+mod place;
+mod top_acts;
+pub mod train;
+
+pub use autoencoder::Sae;
+pub use config::{ActivationNorm, SaeConfig};
+pub use gate::{BatchTopK, Gate, Gated, JumpRelu, Matryoshka, Nsae, TopK};
+pub use top_acts::TopActs;

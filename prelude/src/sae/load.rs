@@ -1,0 +1,1 @@
+//! Reading autoencoders, one format a file, all to one orientation.

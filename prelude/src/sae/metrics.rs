@@ -1,0 +1,1 @@
+//! How good an autoencoder is, each measure with its formula.

@@ -1,0 +1,1 @@
+//! Training autoencoders on the activations of a model.

@@ -1,0 +1,9 @@
+//! Sparse autoencoders against recorded values.
+
+mod core;
+mod formats;
+mod interventions;
+mod measures;
+mod splices;
+mod sweeps;
+mod training;

@@ -1,0 +1,1 @@
+//! Every format that autoencoders come in.

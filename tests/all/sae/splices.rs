@@ -1,0 +1,1 @@
+//! Autoencoders inside a model.
