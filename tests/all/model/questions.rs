@@ -1,0 +1,139 @@
+//! The questions of everyday work, against what TransformerLens answers (`question_fixtures.py`).
+
+use crate::golden::{Golden, PROCESSED, assert_close};
+use candle_core::Tensor;
+use ferrolens::model::{
+    ActivationCache, HookedTransformer, LoadOptions, ResidOptions, ResidualStack,
+};
+use serde_json::{Value, json};
+use std::collections::HashMap;
+
+struct Questions {
+    golden: Golden,
+    model: HookedTransformer,
+    tokens: Tensor,
+    recorded: HashMap<String, Tensor>,
+    answers: Value,
+}
+
+/// For GPT-2, with LayerNorm, and for Llama, with RMSNorm and grouped queries.
+fn each(check: impl Fn(&Questions)) {
+    for family in ["gpt2", "llama"] {
+        println!("{family}");
+        let golden = Golden::new(family);
+        let recorded = golden.tensors("tl_questions.safetensors");
+        check(&Questions {
+            model: golden.model(LoadOptions::new()),
+            tokens: recorded["tokens"].clone(),
+            answers: golden.json("tl_questions.json"),
+            recorded,
+            golden,
+        });
+    }
+}
+
+impl Questions {
+    fn check(&self, name: &str, ours: &Tensor) {
+        assert_close(name, ours, &self.recorded[name], PROCESSED);
+    }
+
+    fn check_stack(&self, name: &str, ours: &ResidualStack) {
+        self.check(name, &ours.components);
+        assert_eq!(json!(ours.labels), self.answers["labels"][name], "{name}");
+    }
+
+    fn cache(&self) -> ActivationCache {
+        self.model.run_with_cache(&self.tokens, ()).unwrap().1
+    }
+}
+
+#[test]
+fn components_projected_onto_directions() {
+    each(|questions| {
+        let (one, three) = (
+            &questions.recorded["onto/one"],
+            &questions.recorded["onto/three"],
+        );
+        let cache = questions.cache();
+        let check = |name: &str, options: ResidOptions| {
+            questions.check_stack(name, &cache.get_full_resid_decomposition(&options).unwrap());
+        };
+        let last = ResidOptions::new().pos_slice(-1).project_output_onto(one);
+        check("full/neurons,onto=one,pos=-1", last.clone());
+        check("full/neurons,onto=one,pos=-1,apply_ln", last.apply_ln(true));
+        let mlps = ResidOptions::new()
+            .expand_neurons(false)
+            .project_output_onto(three);
+        check("full/mlps,onto=three", mlps.clone());
+        let before_mlp = mlps.clone().layer(1).mlp_input(true).apply_ln(true);
+        check(
+            "full/mlps,onto=three,apply_ln,layer=1,mlp_input",
+            before_mlp,
+        );
+        let some = ResidOptions::new().layer(1).pos_slice(2..4).apply_ln(true);
+        let some = some.project_output_onto(three);
+        check("full/neurons,onto=three,pos=(2,4),apply_ln,layer=1", some);
+
+        // Where TransformerLens has no such option, it is what follows the stack.
+        for options in [
+            ResidOptions::new().apply_ln(true),
+            ResidOptions::new().layer(1),
+        ] {
+            let projected = options.clone().project_output_onto(three);
+            for stacks in [
+                ActivationCache::accumulated_resid,
+                ActivationCache::decompose_resid,
+                ActivationCache::stack_head_results,
+            ] {
+                let whole = stacks(&cache, &options).unwrap().components;
+                let after = whole.broadcast_matmul(three).unwrap();
+                let ours = stacks(&cache, &projected).unwrap().components;
+                assert_close("projected", &ours, &after, PROCESSED);
+            }
+        }
+        let wide = Tensor::zeros((3, 5), one.dtype(), one.device()).unwrap();
+        let error = cache.decompose_resid(&ResidOptions::new().project_output_onto(&wide));
+        let error = error.unwrap_err().to_string();
+        assert!(
+            error.contains("[3, 5]") && error.contains("[32, directions]"),
+            "{error}"
+        );
+    });
+}
+
+#[test]
+fn some_neurons() {
+    each(|questions| {
+        let (one, three) = (
+            &questions.recorded["onto/one"],
+            &questions.recorded["onto/three"],
+        );
+        let cache = questions.cache();
+        let check = |name: &str, options: ResidOptions| {
+            questions.check_stack(name, &cache.stack_neuron_results(&options).unwrap());
+        };
+        let some = ResidOptions::new()
+            .neuron_slice(2..7)
+            .pos_slice(-1)
+            .incl_remainder(true);
+        let name = "neurons/layer=-1,neurons=(2,7),pos=-1,remainder";
+        check(name, some.clone());
+        check(&format!("{name},apply_ln"), some.clone().apply_ln(true));
+        let onto = some.apply_ln(true).project_output_onto(one);
+        check(&format!("{name},onto=one,apply_ln"), onto);
+        let first = ResidOptions::new().neuron_slice(0..3).incl_remainder(true);
+        let first = first.project_output_onto(three);
+        check("neurons/layer=-1,neurons=(0,3),onto=three,remainder", first);
+
+        let results = cache.get_neuron_results(1, 3..6, -1).unwrap();
+        questions.check("neuron_results/layer=1,neurons=(3,6),pos=-1", &results);
+        let of_one = cache.get_neuron_results(1, 4, -1).unwrap();
+        let same = results.narrow(1, 1, 1).unwrap().squeeze(1).unwrap();
+        assert_close("one neuron", &of_one, &same, 0.);
+        let error = cache
+            .get_neuron_results(1, 0..9999, -1)
+            .unwrap_err()
+            .to_string();
+        assert!(error.contains("9999"), "{error}");
+    });
+}
