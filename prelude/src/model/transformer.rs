@@ -369,8 +369,13 @@ impl HookedTransformer {
     }
 
     /// An input as tokens on the model's device, checked.
-    pub(crate) fn prepare(&self, input: &Input, side: Option<PaddingSide>) -> Result<Padded> {
-        Padded::new(self, input, side)
+    pub(crate) fn prepare(
+        &self,
+        input: &Input,
+        side: Option<PaddingSide>,
+        prepend_bos: Option<bool>,
+    ) -> Result<Padded> {
+        Padded::new(self, input, side, prepend_bos)
     }
 }
 

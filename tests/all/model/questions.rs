@@ -3,7 +3,8 @@
 use crate::golden::{Golden, PROCESSED, assert_close};
 use candle_core::Tensor;
 use ferrolens::model::{
-    ActivationCache, HookedTransformer, LoadOptions, ResidOptions, ResidualStack,
+    ActivationCache, Generate, Generation, HookedTransformer, LoadOptions, PaddingSide,
+    ResidOptions, ResidualStack, TokenOptions,
 };
 use serde_json::{Value, json};
 use std::collections::HashMap;
@@ -98,6 +99,108 @@ fn components_projected_onto_directions() {
             error.contains("[3, 5]") && error.contains("[32, directions]"),
             "{error}"
         );
+    });
+}
+
+#[test]
+fn logits_and_loss_of_one_run() {
+    each(|questions| {
+        let Questions { model, tokens, .. } = questions;
+        let both = &questions.answers["both"];
+        let prompt = both["prompt"].as_str().unwrap();
+        let (logits, loss) = model.run(prompt).logits_and_loss().unwrap();
+        assert_eq!(json!(logits.dims()), both["shape"]);
+        assert!((f64::from(loss) - both["loss"].as_f64().unwrap()).abs() < 1e-3);
+        assert_close("logits", &logits, &model.forward(prompt).unwrap(), 0.);
+        let at_hand = model.loss_fn(&logits, prompt).unwrap();
+        assert_eq!(at_hand, loss);
+        let logits = model.forward(tokens).unwrap();
+        let per_token = model.loss_fn_per_token(&logits, tokens).unwrap();
+        questions.check("loss_fn/per_token", &per_token);
+        let error = model.loss_fn(&logits, prompt).unwrap_err().to_string();
+        assert!(error.contains("of a run on the same tokens"), "{error}");
+        assert!(model.run([3u32]).logits_and_loss().is_err());
+        // Padding does not count, here as in the loss alone.
+        let batch = ["Once upon a time", "Tom"];
+        let (_, loss) = model.run(batch).logits_and_loss().unwrap();
+        assert_eq!(loss, model.loss(batch).unwrap());
+    });
+}
+
+#[test]
+fn text_that_repeats_itself_less() {
+    each(|questions| {
+        let mut texts = Vec::new();
+        for case in questions.answers["freq_penalty"].as_array().unwrap() {
+            let number = |name: &str| case[name].as_f64().unwrap();
+            let options = Generate::new(12)
+                .temperature(number("temperature"))
+                .top_k(1)
+                .freq_penalty(number("freq_penalty"))
+                .stop_at_eos(false);
+            let prompt = case["prompt"].as_str().unwrap();
+            let ours = questions.model.generate(prompt, &options).unwrap();
+            assert_eq!(
+                json!(ours.tokens().to_vec2::<u32>().unwrap()),
+                case["tokens"]
+            );
+            texts.push(ours.tokens().to_vec2::<u32>().unwrap());
+        }
+        texts.dedup();
+        assert!(texts.len() > 1, "no penalty changed anything");
+        let greedy = Generate::new(3).freq_penalty(1.);
+        let error = questions
+            .model
+            .generate("Tom", &greedy)
+            .unwrap_err()
+            .to_string();
+        assert!(error.contains(".temperature(1.)"), "{error}");
+    });
+}
+
+#[test]
+fn text_with_and_without_a_beginning() {
+    each(|questions| {
+        for case in questions.answers["prepend_bos"].as_array().unwrap() {
+            let prompt = case["prompt"].as_str().unwrap();
+            let prepend_bos = case["prepend_bos"].as_bool().unwrap();
+            let options = Generate::new(12)
+                .stop_at_eos(false)
+                .prepend_bos(prepend_bos);
+            let ours = questions.model.generate(prompt, &options).unwrap();
+            assert_eq!(
+                json!(ours.tokens().to_vec2::<u32>().unwrap()),
+                case["tokens"]
+            );
+            let loss = questions
+                .model
+                .run(prompt)
+                .prepend_bos(prepend_bos)
+                .loss()
+                .unwrap();
+            assert!((f64::from(loss) - case["loss"].as_f64().unwrap()).abs() < 1e-3);
+        }
+    });
+}
+
+#[test]
+fn rows_of_tokens_that_are_padded_in_front() {
+    each(|questions| {
+        let model = &questions.model;
+        let texts = ["Once upon a time", "Tom"];
+        let options = Generate::new(5).stop_at_eos(false);
+        let of_texts = model.generate(texts, &options).unwrap();
+        let left = TokenOptions::new().padding_side(PaddingSide::Left);
+        let rows = model.to_tokens_with(texts, left).unwrap();
+        let of_rows = model
+            .generate(&rows, &options.clone().padding_side(PaddingSide::Left))
+            .unwrap();
+        let ids = |generation: &Generation| generation.tokens().to_vec2::<u32>().unwrap();
+        assert_eq!(ids(&of_rows), ids(&of_texts));
+        assert_eq!(of_rows.texts(), of_texts.texts());
+        let right = options.clone().padding_side(PaddingSide::Right);
+        let error = model.generate(&rows, &right).unwrap_err().to_string();
+        assert!(error.contains("PaddingSide::Left"), "{error}");
     });
 }
 
