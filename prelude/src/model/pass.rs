@@ -23,6 +23,7 @@ pub(crate) struct Pass {
     /// How often a wanted point is still to come.
     unvisited: usize,
     has_repeats: bool,
+    ungroups: bool,
     captured: Vec<(HookPoint, Tensor)>,
     /// What is to happen to gradients, in a run that goes back.
     backward: Option<Backward>,
@@ -87,6 +88,7 @@ impl Pass {
             stop_when_done,
             unvisited,
             has_repeats: false,
+            ungroups: false,
             backward,
         })
     }
@@ -94,6 +96,16 @@ impl Pass {
     /// Keeps these positions of activations only.
     pub(crate) fn keep_positions(&mut self, positions: Option<Span>) {
         self.pos_slice = positions;
+    }
+
+    /// Gives every query head keys and values of its own, where several share them.
+    pub(crate) fn ungroup(&mut self, on: bool) {
+        self.ungroups = on;
+    }
+
+    /// Whether every query head has keys and values of its own.
+    pub(crate) fn ungroups(&self) -> bool {
+        self.ungroups
     }
 
     /// Whether a hook or the cache asked for this point.

@@ -308,6 +308,7 @@ impl Run {
         let scope = self.model.scope();
         let mut pass = Pass::new(scope, &self.hooks, kept, stop_when_done, backward, offered)?;
         pass.keep_positions(self.pos_slice);
+        pass.ungroup(self.model.ungroups());
         let end = self.end()?;
         let prompt = match &self.start {
             Start::Input(input) => Some(self.model.prepare(input, self.side, self.prepend_bos)?),

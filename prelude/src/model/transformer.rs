@@ -38,6 +38,8 @@ pub struct HookedTransformer {
     offered: Arc<Offered>,
     /// In place in every run of this scope: see [`HookedTransformer::with_hooks`].
     hooks: Hooks,
+    /// Whether heads that share keys and values have them each for itself at hook points.
+    ungroups: bool,
 }
 
 struct Inner {
@@ -79,6 +81,7 @@ impl HookedTransformer {
         Ok(Self {
             offered: Arc::new(offered),
             hooks: Hooks::new(),
+            ungroups: false,
             inner: Arc::new(Inner {
                 device: embedding.device().clone(),
                 dtype: embedding.dtype(),
@@ -235,6 +238,26 @@ impl HookedTransformer {
         self.with_default(&[Site::MlpIn], on)
     }
 
+    /// The same model in which query heads that share keys and values (grouped-query attention) have
+    /// them each for itself at `hook_k`, `hook_v`, `hook_rot_k`, `hook_k_input` and `hook_v_input`, so
+    /// that a hook there can be for one head alone. It computes the same; models without shared keys
+    /// stay as they are.
+    ///
+    /// ```
+    /// use ferrolens::model::HookedTransformer;
+    /// let model = HookedTransformer::from_pretrained("stories-2l")?.ungroup_grouped_query_attention(true);
+    /// let cache = model.cache_only("Once upon a time", ("k", 0))?;
+    /// assert_eq!(cache[("k", 0)].dim(2)?, model.config().n_heads);
+    /// # Ok::<(), ferrolens::Error>(())
+    /// ```
+    #[must_use]
+    pub fn ungroup_grouped_query_attention(&self, on: bool) -> Self {
+        Self {
+            ungroups: on,
+            ..self.clone()
+        }
+    }
+
     fn with_default(&self, sites: &[Site], on: bool) -> Self {
         let offered = self.network().offered(&[]);
         let opt_in = offered.opt_in.iter().map(HookPoint::site);
@@ -353,6 +376,11 @@ impl HookedTransformer {
         let opt_in = self.network().offered(&[]).opt_in;
         let sites: Vec<Site> = opt_in.iter().map(HookPoint::site).collect();
         self.network().offered(&sites).by_default
+    }
+
+    /// Whether heads that share keys and values have them each for itself at hook points.
+    pub(crate) fn ungroups(&self) -> bool {
+        self.ungroups
     }
 
     /// The hooks of the scopes that the model is in.

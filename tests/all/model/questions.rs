@@ -2,8 +2,9 @@
 
 use crate::golden::{Golden, PROCESSED, assert_close};
 use candle_core::Tensor;
+use ferrolens::math::Set;
 use ferrolens::model::{
-    ActivationCache, Generate, Generation, HookedTransformer, LoadOptions, PaddingSide,
+    ActivationCache, Generate, Generation, HookedTransformer, Hooks, LoadOptions, PaddingSide,
     ResidOptions, ResidualStack, TokenOptions,
 };
 use serde_json::{Value, json};
@@ -201,6 +202,53 @@ fn rows_of_tokens_that_are_padded_in_front() {
         let right = options.clone().padding_side(PaddingSide::Right);
         let error = model.generate(&rows, &right).unwrap_err().to_string();
         assert!(error.contains("PaddingSide::Left"), "{error}");
+    });
+}
+
+#[test]
+fn heads_that_share_keys_have_them_each_for_itself() {
+    each(|questions| {
+        let Questions { model, tokens, .. } = questions;
+        let ungrouped = model.ungroup_grouped_query_attention(true);
+        let logits = ungrouped.forward(tokens).unwrap();
+        assert_close("logits", &logits, &model.forward(tokens).unwrap(), 1e-6);
+        let n_heads = model.config().n_heads;
+        let keys = |model: &HookedTransformer| model.cache_only(tokens, ("k", 1)).unwrap();
+        assert_eq!(keys(&ungrouped)[("k", 1)].dim(2).unwrap(), n_heads);
+        let back = ungrouped.ungroup_grouped_query_attention(false);
+        assert_eq!(
+            keys(&back)[("k", 1)].dim(2).unwrap(),
+            model.config().key_value_heads()
+        );
+        if model.config().n_key_value_heads.is_none() {
+            return;
+        }
+        let cache = ungrouped.cache_only(tokens, ()).unwrap();
+        for name in ["k", "v", "rot_k"] {
+            questions.check(&format!("ungrouped/{name}1"), &cache[(name, 1)]);
+        }
+        let split = ungrouped.use_split_qkv_input(true);
+        let cache = split.cache_only(tokens, ()).unwrap();
+        questions.check("ungrouped_split/k_input0", &cache[("k_input", 0)]);
+        questions.check("ungrouped_split/k0", &cache[("k", 0)]);
+        let without_head_1 = |model: &HookedTransformer, name: &str| {
+            let zero = Hooks::new().add((name, 1), |value, _| value.set((.., .., 1), 0.));
+            model.run_with_hooks(tokens, &zero).unwrap()
+        };
+        for which in ["k", "v"] {
+            let recorded = format!("ungrouped/zero_{which}1_head1");
+            questions.check(&recorded, &without_head_1(&ungrouped, which));
+            let recorded = format!("ungrouped_split/zero_{which}_input1_head1");
+            let input = format!("{which}_input");
+            questions.check(&recorded, &without_head_1(&ungrouped, &input));
+        }
+        // With keys and values kept between steps as without.
+        let options = Generate::new(6).stop_at_eos(false);
+        let kept = ungrouped.generate(tokens, &options).unwrap();
+        let plain = model
+            .generate(tokens, &options.use_past_kv_cache(false))
+            .unwrap();
+        assert_eq!(kept.texts(), plain.texts());
     });
 }
 
