@@ -127,6 +127,10 @@ fn load(name_or_path: &str, options: LoadOptions) -> Result<HookedTransformer> {
     if let Some(prepend_bos) = options.prepend_bos {
         config.default_prepend_bos = prepend_bos;
     }
+    let layers_left_out = match options.first_n_layers {
+        Some(layers) => config.keep_layers(layers)?,
+        None => 0..0,
+    };
     let prepends_bos = config.default_prepend_bos;
     let tokenizer = match &options.tokenizer {
         Some(other) => Some(other_tokenizer(other, &hub, prepends_bos)?),
@@ -154,7 +158,7 @@ fn load(name_or_path: &str, options: LoadOptions) -> Result<HookedTransformer> {
         | Architecture::Gemma2 => llama::weights(&files, &config)?,
     };
     if !options.allow_extra_weights {
-        files.check_all_used()?;
+        files.check_all_used(layers_left_out)?;
     }
     weights.set_warnings(files.warnings());
     for warning in weights.warnings() {

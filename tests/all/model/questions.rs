@@ -253,6 +253,35 @@ fn heads_that_share_keys_have_them_each_for_itself() {
 }
 
 #[test]
+fn the_first_layers_of_a_model() {
+    each(|questions| {
+        let Questions { golden, tokens, .. } = questions;
+        for (name, options) in [
+            ("processed", LoadOptions::new()),
+            ("unprocessed", LoadOptions::no_processing()),
+        ] {
+            let one = golden.model(options.first_n_layers(1));
+            assert_eq!(one.config().n_layers, 1);
+            let logits = one.forward(tokens).unwrap();
+            questions.check(&format!("first_n_layers=1/{name}"), &logits);
+            assert!(one.weight("blocks.1.attn.W_Q").is_err());
+        }
+        let folder = golden.path("hf");
+        let n_layers = questions.model.config().n_layers;
+        for layers in [0, n_layers + 1] {
+            let options = LoadOptions::new().first_n_layers(layers);
+            let error = HookedTransformer::load(folder.to_str().unwrap(), options);
+            let error = error.unwrap_err().to_string();
+            assert!(error.contains(&format!("keep 1 to {n_layers}")), "{error}");
+        }
+    });
+    // Of the windows of GPT-Neo's layers the first stay.
+    let neo = Golden::new("gpt_neo").model(LoadOptions::new().first_n_layers(1));
+    assert_eq!(neo.config().attn_windows.len(), 1);
+    neo.forward([1u32, 2, 3]).unwrap();
+}
+
+#[test]
 fn some_neurons() {
     each(|questions| {
         let (one, three) = (
