@@ -3,6 +3,7 @@
 mod components;
 mod composition;
 mod heads;
+mod next_tokens;
 mod prompt;
 
 pub use composition::Composition;

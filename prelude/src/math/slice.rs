@@ -170,6 +170,11 @@ impl Span {
         }
     }
 
+    /// Whether this is one entry, given by its index.
+    pub(crate) fn is_one(&self) -> bool {
+        self.one
+    }
+
     /// These entries of a dimension of a tensor; one entry leaves out the dimension.
     ///
     /// # Errors

@@ -56,8 +56,15 @@ impl HookedTransformer {
             None => None,
         };
 
+        let of_tokenizer = || self.tokenizer().ok().and_then(|tokenizer| tokenizer.eos());
+        let ends: Vec<u32> = match (options.stop_at_eos, options.eos_token_id.is_empty()) {
+            (false, _) => Vec::new(),
+            (true, true) => of_tokenizer().into_iter().collect(),
+            (true, false) => options.eos_token_id.clone(),
+        };
+        // What fills the row of a text that has ended.
         let end = match options.stop_at_eos {
-            true => self.tokenizer().ok().and_then(|tokenizer| tokenizer.eos()),
+            true => of_tokenizer().or(ends.first().copied()),
             false => None,
         };
         let mut sampler = Sampler::new(options.temperature, options.top_k, options.seed);
@@ -85,7 +92,7 @@ impl HookedTransformer {
                         sampler.sample_after(logits, so_far)?
                     }
                 };
-                ended[row] |= Some(token) == end;
+                ended[row] |= ends.contains(&token);
                 rows[row].push(token);
                 next.push(token);
             }
@@ -186,6 +193,7 @@ pub struct Generate {
     padding_side: Option<PaddingSide>,
     seed: u64,
     stop_at_eos: bool,
+    eos_token_id: Vec<u32>,
     use_past_kv_cache: Option<bool>,
     stream: Option<Print>,
     hooks: Hooks,
@@ -204,6 +212,7 @@ impl Generate {
             padding_side: None,
             seed: 0,
             stop_at_eos: true,
+            eos_token_id: Vec::new(),
             use_past_kv_cache: None,
             stream: None,
             hooks: Hooks::new(),
@@ -276,6 +285,22 @@ impl Generate {
     #[must_use]
     pub fn stop_at_eos(mut self, stop: bool) -> Self {
         self.stop_at_eos = stop;
+        self
+    }
+
+    /// Ends at any of these tokens, in the place of the tokenizer's own end-of-sequence token.
+    ///
+    /// ```
+    /// use ferrolens::model::{Generate, HookedTransformer};
+    /// let model = HookedTransformer::from_pretrained("stories-2l")?;
+    /// let options = Generate::new(40).eos_token_id([model.to_single_token(".")?]);
+    /// let sentence = model.generate("Once upon a time", &options)?.to_string();
+    /// assert!(sentence.ends_with('.'));
+    /// # Ok::<(), ferrolens::Error>(())
+    /// ```
+    #[must_use]
+    pub fn eos_token_id(mut self, tokens: impl IntoIterator<Item = u32>) -> Self {
+        self.eos_token_id = tokens.into_iter().collect();
         self
     }
 
@@ -365,6 +390,7 @@ impl fmt::Debug for Generate {
             .field("padding_side", &self.padding_side)
             .field("seed", &self.seed)
             .field("stop_at_eos", &self.stop_at_eos)
+            .field("eos_token_id", &self.eos_token_id)
             .field("use_past_kv_cache", &self.use_past_kv_cache)
             .field("hooks", &self.hooks)
             .finish_non_exhaustive()

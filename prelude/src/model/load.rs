@@ -33,7 +33,7 @@ use self::hub::HubOptions;
 pub use self::options::LoadOptions;
 
 use super::config::{Architecture, Config};
-use super::process::process;
+use super::process::{Memory, process};
 use super::transformer::HookedTransformer;
 use super::weights::check_dtype;
 use crate::error::{Context, Error, Result};
@@ -164,7 +164,7 @@ fn load(name_or_path: &str, options: LoadOptions) -> Result<HookedTransformer> {
     for warning in weights.warnings() {
         eprintln!("warning: {warning}");
     }
-    process(&mut config, &mut weights, options.processing)?;
+    process(&mut config, &mut weights, options.processing, Memory::Own)?;
     drop(files);
     let weights = weights.place(options.dtype, &device)?;
     HookedTransformer::build(config, weights, tokenizer)

@@ -4,11 +4,15 @@
 
 mod rows;
 
-use self::rows::{Memory, change_rows};
+pub(crate) use self::rows::Memory;
+
+use self::rows::change_rows;
 use super::config::{Activation, Config, Normalization, Positions};
+use super::load::LoadOptions;
+use super::transformer::HookedTransformer;
 use super::weights::Weights;
 use crate::error::{Error, Result};
-use candle_core::{D, Tensor};
+use candle_core::{D, DType, Device, Tensor};
 
 /// Which rewritings to do; nothing: where they apply.
 #[derive(Clone, Copy, Debug)]
@@ -44,8 +48,38 @@ impl Processing {
     }
 }
 
+impl HookedTransformer {
+    /// The model as it would be had it been loaded with these options' folding and centring: another
+    /// model, with weights of its own. For models made of weights at hand, and for a look at one model
+    /// before and after. What has been folded stays so.
+    ///
+    /// ```
+    /// use ferrolens::model::{HookedTransformer, LoadOptions};
+    /// let raw = HookedTransformer::from_pretrained_no_processing("stories-2l")?;
+    /// let folded = raw.process_weights(&LoadOptions::new().center_unembed(false))?;
+    /// let (before, after) = (raw.loss("Once upon a time")?, folded.loss("Once upon a time")?);
+    /// assert!((before - after).abs() < 1e-4);
+    /// # Ok::<(), ferrolens::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// A rewriting was asked for that would change what the model predicts; there is no room.
+    pub fn process_weights(&self, options: &LoadOptions) -> Result<Self> {
+        let mut config = self.config();
+        let mut weights = self.weights().clone().place(DType::F32, &Device::Cpu)?;
+        process(
+            &mut config,
+            &mut weights,
+            options.processing,
+            Memory::Shared,
+        )?;
+        let weights = weights.place(self.dtype(), &self.device())?;
+        Self::build(config, weights, self.tokenizer().ok())
+    }
+}
+
 /// Rewrites the weights of a model, and its config where the rewriting changes a norm. The largest
-/// matrices are rewritten in their own memory: nothing else may hold the weights.
+/// matrices are rewritten in their own memory where nothing else holds the weights.
 ///
 /// # Errors
 /// A weight is missing, or a rewriting was asked for that would change what the model predicts.
@@ -53,6 +87,7 @@ pub(crate) fn process(
     config: &mut Config,
     weights: &mut Weights,
     processing: Processing,
+    memory: Memory,
 ) -> Result<()> {
     let every_norm_centres =
         config.normalization.centres() && config.final_normalization().centres();
@@ -76,13 +111,13 @@ pub(crate) fn process(
         )
     })?;
     if processing.fold_ln.unwrap_or(true) {
-        fold_norms(config, weights, Memory::Own)?;
+        fold_norms(config, weights, memory)?;
     }
     if center_writing_weights {
-        self::center_writing_weights(config, weights)?;
+        self::center_writing_weights(config, weights, memory)?;
     }
     if center_unembed {
-        self::center_unembed(weights)?;
+        self::center_unembed(weights, memory)?;
     }
     if processing.fold_value_biases.unwrap_or(true) {
         fold_value_biases(config, weights, center_writing_weights)?;
@@ -265,7 +300,7 @@ impl Folded {
 }
 
 /// Everything that writes to the residual stream, minus its mean over `d_model`.
-fn center_writing_weights(config: &Config, weights: &mut Weights) -> Result<()> {
+fn center_writing_weights(config: &Config, weights: &mut Weights, memory: Memory) -> Result<()> {
     let mut names = vec!["embed.W_E".to_owned()];
     if config.positions == Positions::Learned {
         names.push("pos_embed.W_pos".to_owned());
@@ -281,7 +316,7 @@ fn center_writing_weights(config: &Config, weights: &mut Weights) -> Result<()> 
     }
     for name in names {
         let memory = match weights.is_alone(&name) {
-            true => Memory::Own,
+            true => memory,
             false => Memory::Shared,
         };
         let tensor = weights.take(&name)?;
@@ -296,8 +331,8 @@ fn center_writing_weights(config: &Config, weights: &mut Weights) -> Result<()> 
 }
 
 /// The unembedding minus its mean over the vocabulary.
-fn center_unembed(weights: &mut Weights) -> Result<()> {
-    let (matrix, memory) = take_unembedding(weights, Memory::Own)?; // [d_vocab, d_model]
+fn center_unembed(weights: &mut Weights, memory: Memory) -> Result<()> {
+    let (matrix, memory) = take_unembedding(weights, memory)?; // [d_vocab, d_model]
     let mean = mean_of_rows(&matrix)?; // [1, d_model]
     let centred = change_rows(&matrix, memory, |rows| rows.broadcast_sub(&mean))?;
     weights.set("unembed.W_U", centred.t()?);

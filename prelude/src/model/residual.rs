@@ -15,7 +15,7 @@ use self::options::Mode;
 use self::parts::Parts;
 use super::cache::ActivationCache;
 use super::config::Normalization;
-use super::names::resolve_layer;
+use super::names::{HookPoint, Site, resolve_layer};
 use super::parts::linear;
 use crate::error::{Error, Result};
 use crate::math::Span;
@@ -138,6 +138,47 @@ impl ActivationCache {
             parts.add_remainder(layer)?;
         }
         self.finish(parts, options)
+    }
+
+    /// The same activations with `hook_result`, what each head writes, `[batch, pos, head, d_model]`, in
+    /// each layer whose `hook_z` was kept: as if the run had been asked for it.
+    ///
+    /// ```
+    /// use ferrolens::model::HookedTransformer;
+    /// let model = HookedTransformer::from_pretrained("stories-2l")?;
+    /// let (_, cache) = model.run_with_cache("Once upon a time", "*.hook_z")?;
+    /// let result = &cache.compute_head_results()?[("result", 1)];
+    /// assert_eq!(result.dim(2)?, model.config().n_heads);
+    /// # Ok::<(), ferrolens::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// The run kept no `hook_z`.
+    pub fn compute_head_results(&self) -> Result<ActivationCache> {
+        let n_layers = self.model().config().n_layers;
+        let of_layer = |layer: &usize| self.contains(("z", *layer as isize));
+        let layers: Vec<usize> = (0..n_layers).filter(of_layer).collect();
+        if layers.is_empty() {
+            return Err(Error::new(
+                "what heads write is computed from `hook_z`, of which the run kept none: run with a \
+                 names filter that chooses \"*.hook_z\".",
+            ));
+        }
+        let mut results = Vec::new();
+        for layer in layers {
+            if self.contains(("result", layer as isize)) {
+                continue;
+            }
+            let mut parts = Parts::new(self, &ResidOptions::new(), None);
+            parts.add_heads(layer)?;
+            let heads = parts.stack()?.components; // [head, .., d_model]
+            let rank = heads.rank();
+            let mut order: Vec<usize> = (1..rank - 1).collect();
+            order.extend([0, rank - 1]);
+            let result = heads.permute(order)?.contiguous()?; // [.., head, d_model]
+            results.push((HookPoint::new(Site::Result, layer), result));
+        }
+        Ok(self.with(results))
     }
 
     /// What each neuron has written up to a layer: `L0N0`, `L0N1`, ... `[component, batch, pos,

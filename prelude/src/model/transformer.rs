@@ -40,13 +40,13 @@ pub struct HookedTransformer {
     hooks: Hooks,
     /// Whether heads that share keys and values have them each for itself at hook points.
     ungroups: bool,
+    tokenizer: Option<Tokenizer>,
 }
 
 struct Inner {
     config: Config,
     network: Network,
     weights: Weights,
-    tokenizer: Option<Tokenizer>,
     device: Device,
     dtype: DType,
 }
@@ -82,13 +82,13 @@ impl HookedTransformer {
             offered: Arc::new(offered),
             hooks: Hooks::new(),
             ungroups: false,
+            tokenizer,
             inner: Arc::new(Inner {
                 device: embedding.device().clone(),
                 dtype: embedding.dtype(),
                 config,
                 network,
                 weights,
-                tokenizer,
             }),
         })
     }
@@ -281,11 +281,7 @@ impl HookedTransformer {
     /// The type is not a floating-point one, or the device has no room.
     pub fn to(&self, device: &Device, dtype: DType) -> Result<Self> {
         let weights = self.inner.weights.clone().place(dtype, device)?;
-        Self::build(
-            self.inner.config.clone(),
-            weights,
-            self.inner.tokenizer.clone(),
-        )
+        Self::build(self.inner.config.clone(), weights, self.tokenizer.clone())
     }
 
     /// What was odd about the files that the model was loaded from, a sentence each, such as weights
@@ -314,7 +310,7 @@ impl HookedTransformer {
     pub fn without_layer_norm(&self) -> Result<Self> {
         let (mut config, mut weights) = (self.config(), self.inner.weights.clone());
         remove_norms(&mut config, &mut weights)?;
-        Self::build(config, weights, self.inner.tokenizer.clone())
+        Self::build(config, weights, self.tokenizer.clone())
     }
 
     /// The sizes and choices of the model.
@@ -337,12 +333,30 @@ impl HookedTransformer {
         Arc::ptr_eq(&self.inner, &other.inner)
     }
 
+    /// The same model (it shares the weights) with another tokenizer.
+    ///
+    /// ```
+    /// use ferrolens::model::HookedTransformer;
+    /// let model = HookedTransformer::from_pretrained("stories-2l")?;
+    /// let without_bos = model.with_tokenizer(&model.tokenizer()?.with_prepend_bos(false));
+    /// let (with, without) = (model.to_tokens("Lily")?, without_bos.to_tokens("Lily")?);
+    /// assert_eq!(with.dim(1)?, without.dim(1)? + 1);
+    /// # Ok::<(), ferrolens::Error>(())
+    /// ```
+    #[must_use]
+    pub fn with_tokenizer(&self, tokenizer: &Tokenizer) -> Self {
+        Self {
+            tokenizer: Some(tokenizer.clone()),
+            ..self.clone()
+        }
+    }
+
     /// The tokenizer.
     ///
     /// # Errors
     /// The model was made without one.
     pub fn tokenizer(&self) -> Result<Tokenizer> {
-        self.inner.tokenizer.clone().ok_or_else(|| {
+        self.tokenizer.clone().ok_or_else(|| {
             Error::new(format!(
                 "the model {} has no tokenizer: give it token ids instead of text.",
                 self.inner.config.model_name

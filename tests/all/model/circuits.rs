@@ -1,7 +1,7 @@
 //! Heads as factored matrices, their compositions and their patterns, against TransformerLens.
 
 use super::{Noise, processed};
-use crate::golden::{Golden, assert_close};
+use crate::golden::{Golden, assert_close, values};
 use candle_core::{DType, Device, Tensor};
 use ferrolens::analysis::{
     Composition, DetectHead, ErrorMeasure, HeadPattern, TestPrompt, detection_pattern,
@@ -122,6 +122,14 @@ fn factored_matrices_multiply_without_being_multiplied_out() {
         1e-5,
     );
     assert_eq!(first.get(1).unwrap().dims(), [7, 5]);
+    let whole = first.AB().unwrap();
+    let even = first.make_even().unwrap();
+    assert_close("make_even", &even.AB().unwrap(), &whole, 1e-5);
+    let of_halves = |side: &Tensor| values(&side.sqr().unwrap().sum_all().unwrap())[0];
+    assert!((of_halves(&even.A) - of_halves(&even.B)).abs() < 1e-3);
+    let corner = whole.narrow(1, 0, 4).unwrap().narrow(2, 0, 4).unwrap();
+    assert_close("corner", &first.get_corner(4).unwrap(), &corner, 1e-6);
+    assert_eq!(first.get_corner(99).unwrap().dims(), whole.dims());
 
     let error = FactoredMatrix::new(&a, &c).unwrap_err().to_string();
     assert!(

@@ -282,6 +282,144 @@ fn the_first_layers_of_a_model() {
 }
 
 #[test]
+fn some_prompts_of_a_batch() {
+    each(|questions| {
+        let cache = questions.cache();
+        let second = cache.apply_slice_to_batch_dim(1..2).unwrap();
+        assert!(second.has_batch_dim());
+        questions.check("batch_slice=(1,2)/resid_post1", &second[("resid_post", 1)]);
+        let alone = cache.apply_slice_to_batch_dim(-1).unwrap();
+        assert!(!alone.has_batch_dim());
+        questions.check("batch_slice=1/pattern1", &alone[("pattern", 1)]);
+        assert_eq!(alone.keys(), cache.keys());
+        let whole = cache
+            .decompose_resid(&ResidOptions::new())
+            .unwrap()
+            .components;
+        let part = alone
+            .decompose_resid(&ResidOptions::new())
+            .unwrap()
+            .components;
+        let row = whole.narrow(1, 1, 1).unwrap().squeeze(1).unwrap();
+        assert_close("without a batch", &part, &row, 1e-6);
+        let error = cache.apply_slice_to_batch_dim(2).unwrap_err().to_string();
+        assert!(error.contains("has 2 entries"), "{error}");
+        let error = alone.apply_slice_to_batch_dim(0).unwrap_err().to_string();
+        assert!(error.contains("no batch dimension"), "{error}");
+    });
+}
+
+#[test]
+fn what_heads_write_after_the_run() {
+    each(|questions| {
+        let with_results = questions.cache().compute_head_results().unwrap();
+        questions.check("compute_head_results/result0", &with_results[("result", 0)]);
+        let of_run = questions.model.use_attn_result(true);
+        let of_run = of_run.cache_only(&questions.tokens, ()).unwrap();
+        assert_eq!(with_results.keys(), of_run.keys(), "the order of a run");
+        let again = with_results.compute_head_results().unwrap();
+        assert_eq!(again.len(), of_run.len());
+        let alone = questions.cache().apply_slice_to_batch_dim(0).unwrap();
+        let alone = alone.compute_head_results().unwrap();
+        assert!(!alone.has_batch_dim());
+        let first = with_results[("result", 0)].get(0).unwrap();
+        assert_close("one prompt", &alone[("result", 0)], &first, 1e-6);
+        let none = questions.model.cache_only([1u32], "hook_embed").unwrap();
+        assert!(none.compute_head_results().is_err());
+    });
+}
+
+#[test]
+fn a_model_is_processed_after_it_was_loaded() {
+    each(|questions| {
+        let Questions {
+            golden,
+            model,
+            tokens,
+            ..
+        } = questions;
+        let raw = golden.model(LoadOptions::no_processing());
+        let before = raw.forward(tokens).unwrap();
+        let processed = raw.process_weights(&LoadOptions::new()).unwrap();
+        for name in model.weight_names() {
+            let (ours, loaded) = (processed.weight(&name), model.weight(&name));
+            assert_close(&name, &ours.unwrap(), &loaded.unwrap(), 1e-6);
+        }
+        assert_eq!(processed.config(), model.config());
+        assert_close("the raw model", &raw.forward(tokens).unwrap(), &before, 0.);
+        let again = processed.process_weights(&LoadOptions::new()).unwrap();
+        let logits = model.forward(tokens).unwrap();
+        assert_close("twice", &again.forward(tokens).unwrap(), &logits, 1e-5);
+    });
+    let gemma = Golden::new("gemma2").model(LoadOptions::no_processing());
+    let error = gemma.process_weights(&LoadOptions::new().center_unembed(true));
+    assert!(error.unwrap_err().to_string().contains("soft cap"));
+}
+
+#[test]
+fn the_next_tokens_as_a_table() {
+    each(|questions| {
+        let prompt = questions.answers["both"]["prompt"].as_str().unwrap();
+        let theirs = &questions.answers["logits_to_df"];
+        let last = questions.model.run(prompt).logits_at(-1).unwrap();
+        let table = questions
+            .model
+            .logits_to_df(&last.get(0).unwrap(), 4)
+            .unwrap();
+        let columns = table.get_column_names().into_iter();
+        let columns: Vec<String> = columns.map(ToString::to_string).collect();
+        assert_eq!(json!(columns), theirs["columns"]);
+        for (row, theirs) in theirs["rows"].as_array().unwrap().iter().enumerate() {
+            let ours: Vec<String> = table
+                .get(row)
+                .unwrap()
+                .iter()
+                .map(|of| of.to_string())
+                .collect();
+            assert_eq!(ours[0], theirs[0].to_string());
+            assert_eq!(ours[1].trim_matches('"'), theirs[1].as_str().unwrap());
+            for column in 2..5 {
+                let (a, b) = (ours[column].parse::<f64>(), theirs[column].as_f64());
+                assert!((a.unwrap() - b.unwrap()).abs() < 1e-3, "{row}, {column}");
+            }
+        }
+        let error = questions
+            .model
+            .logits_to_df(&last, 4)
+            .unwrap_err()
+            .to_string();
+        assert!(error.contains("logits_at(-1)"), "{error}");
+    });
+}
+
+#[test]
+fn text_ends_at_tokens_of_ones_own() {
+    let questions = Golden::new("gpt2").json("tl_questions.json");
+    let model = super::processed();
+    let case = &questions["prepend_bos"][0];
+    let tokens: Vec<Vec<u32>> = serde_json::from_value(case["tokens"].clone()).unwrap();
+    let prompt = case["prompt"].as_str().unwrap();
+    let prompt_length = model.to_tokens(prompt).unwrap().dim(1).unwrap();
+    let third = tokens[0][prompt_length + 2];
+    let options = Generate::new(12).eos_token_id([9999, third]);
+    let ours = model.generate(prompt, &options).unwrap();
+    let ids = ours.tokens().to_vec2::<u32>().unwrap();
+    let first = tokens[0][prompt_length..]
+        .iter()
+        .position(|id| *id == third)
+        .unwrap();
+    assert_eq!(ids[0], tokens[0][..=prompt_length + first]);
+}
+
+#[test]
+fn both_embeddings_together() {
+    let golden = Golden::new("gpt2");
+    let recorded = golden.tensors("tl_questions.safetensors");
+    let ours = super::processed().W_E_pos().unwrap();
+    assert_close("W_E_pos", &ours, &recorded["W_E_pos"], PROCESSED);
+}
+
+#[test]
 fn some_neurons() {
     each(|questions| {
         let (one, three) = (

@@ -8,7 +8,7 @@ use std::path::PathBuf;
 /// How to load a model.
 #[derive(Clone)]
 pub struct LoadOptions {
-    pub(super) processing: Processing,
+    pub(in crate::model) processing: Processing,
     pub(super) device: Option<Device>,
     pub(super) dtype: DType,
     pub(super) folder: Option<PathBuf>,

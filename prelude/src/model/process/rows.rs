@@ -8,7 +8,7 @@ const BLOCK: usize = 1 << 20;
 
 /// Whose memory a tensor lies in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Memory {
+pub(crate) enum Memory {
     /// Its own, which may be written over.
     Own,
     /// Another's as well, who would see what is written there.
