@@ -3,8 +3,9 @@
 mod components;
 mod composition;
 mod heads;
+mod next_tokens;
 mod prompt;
 
 pub use composition::Composition;
-pub use heads::{DetectHead, ErrorMeasure, HeadPattern, detection_pattern};
-pub use prompt::{AnswerToken, PromptTest, TestPrompt, TopToken};
+pub use heads::{DetectHead, DetectionPattern, ErrorMeasure, HeadPattern, detection_pattern};
+pub use prompt::{AnswerToken, Answers, PromptTest, TestPrompt, TopToken};

@@ -39,6 +39,7 @@ pub use crate::sae::TopActs;
 // Which parts wrote what, and what pulls where?
 pub use crate::analysis::Composition;
 pub use crate::analysis::DetectHead;
+pub use crate::analysis::DetectionPattern;
 pub use crate::analysis::ErrorMeasure;
 pub use crate::analysis::HeadPattern;
 pub use crate::analysis::PromptTest;

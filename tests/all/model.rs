@@ -15,6 +15,7 @@ mod hooks;
 mod hub;
 mod interventions;
 mod loading;
+mod questions;
 mod real;
 mod scopes;
 mod stories;

@@ -34,10 +34,11 @@ fn html(test: &PromptTest) -> String {
              <th style=\"text-align:right\">probability</th></tr></thead><tbody>"
         );
         for token in &answer.top {
-            row(&mut out, token, token.rank == answer.token.rank);
+            let is_answer = answer.all().any(|of| of.rank == token.rank);
+            row(&mut out, token, is_answer);
         }
-        if answer.token.rank >= answer.top.len() {
-            row(&mut out, &answer.token, true);
+        for token in answer.all().filter(|of| of.rank >= answer.top.len()) {
+            row(&mut out, token, true);
         }
         out.push_str("</tbody></table>");
     }
@@ -89,14 +90,17 @@ mod tests {
     fn the_answer_stands_out_and_nothing_is_markup() {
         let test = PromptTest {
             prompt: vec!["<b>".to_owned()],
+            answers: vec![vec![" Mary".to_owned()], vec![" Tom".to_owned()]],
             answer: vec![AnswerToken {
                 token: token(" Mary", 7),
+                others: vec![token(" Tom", 9)],
                 top: vec![token(" <i>", 0)],
             }],
         };
         let bundle = test.bundle();
         let html = bundle["text/html"].as_str().expect("html");
         assert!(html.contains("<b><code>·Mary</code></b>") && html.contains("<b>7</b>"));
+        assert!(html.contains("<b><code>·Tom</code></b>") && html.contains("<b>9</b>"));
         assert!(html.contains("·&lt;i&gt;") && !html.contains("<i>"));
         assert!(
             bundle["text/plain"]

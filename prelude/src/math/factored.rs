@@ -124,6 +124,40 @@ impl FactoredMatrix {
         Ok(self.B.contiguous()?.matmul(&self.A.contiguous()?)?)
     }
 
+    /// The first `k` rows and columns of the product, `[.., k, k]`: a look at a matrix too large to be
+    /// multiplied out.
+    ///
+    /// ```
+    /// use ferrolens::model::HookedTransformer;
+    /// let model = HookedTransformer::from_pretrained("stories-2l")?;
+    /// let corner = model.OV()?.get_corner(3)?; // [layer, head, 3, 3]
+    /// assert_eq!(corner.dims()[2..], [3, 3]);
+    /// # Ok::<(), ferrolens::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// Never for a matrix that [`FactoredMatrix::new`] made; a smaller one is its own corner.
+    pub fn get_corner(&self, k: usize) -> Result<Tensor> {
+        let (rows, columns) = (self.A.rank() - 2, self.B.rank() - 1);
+        let A = self.A.narrow(rows, 0, k.min(self.A.dim(rows)?))?;
+        let B = self.B.narrow(columns, 0, k.min(self.B.dim(columns)?))?;
+        Ok(A.contiguous()?.matmul(&B.contiguous()?)?)
+    }
+
+    /// The same product with its singular values divided between the factors: `U sqrt(S)` and
+    /// `sqrt(S) Vh`.
+    ///
+    /// # Errors
+    /// Numbers that are not finite.
+    pub fn make_even(&self) -> Result<Self> {
+        let svd = self.svd()?;
+        let half = svd.S.sqrt()?; // [.., rank]
+        Self::new(
+            &svd.U.broadcast_mul(&half.unsqueeze(D::Minus2)?)?,
+            &svd.Vh.broadcast_mul(&half.unsqueeze(D::Minus1)?)?,
+        )
+    }
+
     /// The transpose, still factored.
     ///
     /// # Errors

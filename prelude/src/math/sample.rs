@@ -10,6 +10,7 @@ pub struct Sampler {
     temperature: f64,
     top_k: Option<usize>,
     top_p: Option<f64>,
+    freq_penalty: f64,
     random: StdRng,
 }
 
@@ -21,6 +22,7 @@ impl Sampler {
             temperature,
             top_k,
             top_p: None,
+            freq_penalty: 0.,
             random: StdRng::seed_from_u64(seed),
         }
     }
@@ -31,6 +33,33 @@ impl Sampler {
     pub fn top_p(mut self, p: Option<f64>) -> Self {
         self.top_p = p;
         self
+    }
+
+    /// The same with so much taken from the divided logit of an index for each time that it was there
+    /// before: see [`Sampler::sample_after`].
+    #[must_use]
+    pub fn freq_penalty(mut self, penalty: f64) -> Self {
+        self.freq_penalty = penalty;
+        self
+    }
+
+    /// The index of one logit, where these indices were there before.
+    ///
+    /// # Errors
+    /// As [`Sampler::sample`].
+    pub fn sample_after(&mut self, logits: &[f32], before: &[u32]) -> Result<u32> {
+        if self.freq_penalty == 0. || self.temperature == 0. {
+            return self.sample(logits);
+        }
+        let mut logits = logits.to_vec();
+        // What is taken after the division by the temperature.
+        let penalty = (self.freq_penalty * self.temperature) as f32;
+        for index in before {
+            if let Some(logit) = logits.get_mut(*index as usize) {
+                *logit -= penalty;
+            }
+        }
+        self.sample(&logits)
     }
 
     /// The index of one logit.
@@ -144,6 +173,17 @@ mod tests {
         let two = nucleus(0.7);
         assert!(two[0] > 4_000 && two[2..] == [0, 0], "{two:?}");
         assert_eq!(nucleus(1.), counts);
+    }
+
+    #[test]
+    fn what_was_there_before_is_less_likely() {
+        let logits = [1f32, 2., 0.];
+        let mut sampler = Sampler::new(0.5, Some(1), 0).freq_penalty(1.5);
+        assert_eq!(sampler.sample_after(&logits, &[]).unwrap(), 1);
+        // Divided by the temperature: 2, 4 - 1.5, 0; then 2, 4 - 3, 0.
+        assert_eq!(sampler.sample_after(&logits, &[1]).unwrap(), 1);
+        assert_eq!(sampler.sample_after(&logits, &[1, 1]).unwrap(), 0);
+        assert_eq!(sampler.sample_after(&logits, &[1, 1, 0, 99]).unwrap(), 1);
     }
 
     #[test]

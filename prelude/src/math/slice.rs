@@ -170,6 +170,11 @@ impl Span {
         }
     }
 
+    /// Whether this is one entry, given by its index.
+    pub(crate) fn is_one(&self) -> bool {
+        self.one
+    }
+
     /// These entries of a dimension of a tensor; one entry leaves out the dimension.
     ///
     /// # Errors
@@ -195,7 +200,7 @@ impl Span {
     }
 
     /// The entries as a range of a dimension; negative ends count from the back.
-    fn resolve(&self, dim: usize, dims: &[usize]) -> Result<Range<usize>> {
+    pub(crate) fn resolve(&self, dim: usize, dims: &[usize]) -> Result<Range<usize>> {
         let size = dims[dim];
         let from_back = |index: isize| match usize::try_from(index) {
             Ok(index) => Some(index),

@@ -3,6 +3,7 @@
 use super::names::{HookPoint, PointName};
 use super::transformer::HookedTransformer;
 use crate::error::{Context, Error, Result, suggestion};
+use crate::math::Span;
 use candle_core::{Device, Tensor};
 use std::collections::HashMap;
 use std::fmt;
@@ -122,6 +123,52 @@ impl ActivationCache {
             has_batch_dim: false,
             ..without
         })
+    }
+
+    /// The activations of some prompts of the batch only, a range of them; of one prompt, given by its
+    /// index, without the batch dimension.
+    ///
+    /// ```
+    /// # use ferrolens::model::HookedTransformer;
+    /// let model = HookedTransformer::from_pretrained("stories-2l")?;
+    /// let (_, cache) = model.run_with_cache(["Lily ran", "Tom ran", "Tim ran"], ())?;
+    /// let last_two = cache.apply_slice_to_batch_dim(1..)?;
+    /// assert_eq!(last_two[("z", 0)].dim(0)?, 2);
+    /// let tom = cache.apply_slice_to_batch_dim(1)?; // activations [pos, ..]
+    /// assert!(!tom.has_batch_dim());
+    /// # Ok::<(), ferrolens::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// The batch has no such prompts, or the cache no batch dimension.
+    pub fn apply_slice_to_batch_dim(&self, prompts: impl Into<Span>) -> Result<Self> {
+        if !self.has_batch_dim {
+            return Err(Error::new(
+                "the cache has no batch dimension, as it was removed: slice before \
+                 `.remove_batch_dim()`.",
+            ));
+        }
+        let prompts = prompts.into();
+        let sliced = self.map(|point, tensor| {
+            let part = prompts.of(tensor, 0);
+            part.map_err(|error| error.context(format!("slicing the batch of `{point}`")))
+        })?;
+        Ok(Self {
+            has_batch_dim: !prompts.is_one(),
+            ..sliced
+        })
+    }
+
+    /// The same activations with these beside them, in firing order.
+    pub(crate) fn with(&self, more: Vec<(HookPoint, Tensor)>) -> Self {
+        let mut entries = self.entries.clone();
+        entries.extend(more);
+        let order = self.model.firing_order();
+        entries.sort_by_key(|(point, _)| order.iter().position(|other| other == point));
+        Self {
+            has_batch_dim: self.has_batch_dim,
+            ..Self::new(self.model.clone(), entries)
+        }
     }
 
     /// The same activations on another device.

@@ -2,6 +2,7 @@
 
 use crate::error::{Error, Result};
 use std::fmt;
+use std::ops::Range;
 
 /// The sizes and choices of a model, in TransformerLens's words.
 #[derive(Clone, Debug, PartialEq)]
@@ -132,6 +133,23 @@ impl Config {
     /// How many positions this layer's queries see; nothing for all that came before.
     pub fn attn_window(&self, layer: usize) -> Option<usize> {
         self.attn_windows.get(layer).copied().flatten()
+    }
+
+    /// Makes this the config of the model's first layers; which are left out.
+    ///
+    /// # Errors
+    /// There are not as many, or none is left.
+    pub(crate) fn keep_layers(&mut self, layers: usize) -> Result<Range<usize>> {
+        if !(1..=self.n_layers).contains(&layers) {
+            return Err(Error::new(format!(
+                "first_n_layers is {layers}, but {} has {} layers: keep 1 to {}.",
+                self.model_name, self.n_layers, self.n_layers
+            )));
+        }
+        let left_out = layers..self.n_layers;
+        self.n_layers = layers;
+        self.attn_windows.truncate(layers);
+        Ok(left_out)
     }
 
     /// Checks that the sizes can belong to one model.

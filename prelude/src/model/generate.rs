@@ -35,7 +35,11 @@ impl HookedTransformer {
         options.check()?;
         let input = prompt.into();
         // Texts of different lengths are padded in front, so that all end at the same position.
-        let mut prompt = self.prepare(&input, input.is_text().then_some(PaddingSide::Left))?;
+        let side = match input.is_text() {
+            true => Some(PaddingSide::Left),
+            false => options.padding_side,
+        };
+        let mut prompt = self.prepare(&input, side, options.prepend_bos)?;
         let mut rows: Vec<Vec<u32>> = prompt.tokens.to_vec2()?;
         let prompt_length = prompt.tokens.dim(1)?;
         let (n_ctx, room) = (self.config().n_ctx, prompt_length + options.max_new_tokens);
@@ -52,12 +56,21 @@ impl HookedTransformer {
             None => None,
         };
 
+        let of_tokenizer = || self.tokenizer().ok().and_then(|tokenizer| tokenizer.eos());
+        let ends: Vec<u32> = match (options.stop_at_eos, options.eos_token_id.is_empty()) {
+            (false, _) => Vec::new(),
+            (true, true) => of_tokenizer().into_iter().collect(),
+            (true, false) => options.eos_token_id.clone(),
+        };
+        // What fills the row of a text that has ended.
         let end = match options.stop_at_eos {
-            true => self.tokenizer().ok().and_then(|tokenizer| tokenizer.eos()),
+            true => of_tokenizer().or(ends.first().copied()),
             false => None,
         };
         let mut sampler = Sampler::new(options.temperature, options.top_k, options.seed);
-        sampler = sampler.top_p(options.top_p);
+        sampler = sampler
+            .top_p(options.top_p)
+            .freq_penalty(options.freq_penalty);
         let has_hooks = !options.hooks.is_empty() || !self.scope().is_empty();
         let keeps_keys = options.use_past_kv_cache.unwrap_or(!has_hooks);
         let mut past = keeps_keys.then(|| KeyValueCache::new(self.config().n_layers, room));
@@ -71,11 +84,15 @@ impl HookedTransformer {
             let logits = logits.to_dtype(DType::F32)?.to_vec2::<f32>()?;
             let mut next = Vec::with_capacity(rows.len());
             for (row, logits) in logits.iter().enumerate() {
+                let first = prompt.first.as_ref().map_or(0, |first| first[row]);
                 let token = match (ended[row], end) {
                     (true, Some(end)) => end,
-                    _ => sampler.sample(logits)?,
+                    _ => {
+                        let so_far = rows[row].get(first..).unwrap_or_default();
+                        sampler.sample_after(logits, so_far)?
+                    }
                 };
-                ended[row] |= Some(token) == end;
+                ended[row] |= ends.contains(&token);
                 rows[row].push(token);
                 next.push(token);
             }
@@ -171,8 +188,12 @@ pub struct Generate {
     temperature: f64,
     top_k: Option<usize>,
     top_p: Option<f64>,
+    freq_penalty: f64,
+    prepend_bos: Option<bool>,
+    padding_side: Option<PaddingSide>,
     seed: u64,
     stop_at_eos: bool,
+    eos_token_id: Vec<u32>,
     use_past_kv_cache: Option<bool>,
     stream: Option<Print>,
     hooks: Hooks,
@@ -186,8 +207,12 @@ impl Generate {
             temperature: 0.,
             top_k: None,
             top_p: None,
+            freq_penalty: 0.,
+            prepend_bos: None,
+            padding_side: None,
             seed: 0,
             stop_at_eos: true,
+            eos_token_id: Vec::new(),
             use_past_kv_cache: None,
             stream: None,
             hooks: Hooks::new(),
@@ -215,6 +240,40 @@ impl Generate {
         self
     }
 
+    /// Takes this from a token's logit, after the division by the temperature, for each time that it
+    /// occurs in the text so far, the prompt and its beginning-of-sequence token among that; padding
+    /// does not count.
+    ///
+    /// ```
+    /// use ferrolens::model::{Generate, HookedTransformer};
+    /// let model = HookedTransformer::from_pretrained("stories-2l")?;
+    /// // The likeliest token each time, the less so the more often it was there.
+    /// let options = Generate::new(20).temperature(1.).top_k(1).freq_penalty(2.);
+    /// println!("{}", model.generate("Once upon a time", &options)?);
+    /// # Ok::<(), ferrolens::Error>(())
+    /// ```
+    #[must_use]
+    pub fn freq_penalty(mut self, penalty: f64) -> Self {
+        self.freq_penalty = penalty;
+        self
+    }
+
+    /// Whether text gets a beginning-of-sequence token in front, where the family's habit does not
+    /// fit.
+    #[must_use]
+    pub fn prepend_bos(mut self, on: bool) -> Self {
+        self.prepend_bos = Some(on);
+        self
+    }
+
+    /// Says that rows of token ids are padded on this side, so that padding is not attended to. It can
+    /// only be the left: a text goes on behind its last token. Texts are padded there anyway.
+    #[must_use]
+    pub fn padding_side(mut self, side: PaddingSide) -> Self {
+        self.padding_side = Some(side);
+        self
+    }
+
     /// The seed of the draws: the same seed gives the same text.
     #[must_use]
     pub fn seed(mut self, seed: u64) -> Self {
@@ -226,6 +285,22 @@ impl Generate {
     #[must_use]
     pub fn stop_at_eos(mut self, stop: bool) -> Self {
         self.stop_at_eos = stop;
+        self
+    }
+
+    /// Ends at any of these tokens, in the place of the tokenizer's own end-of-sequence token.
+    ///
+    /// ```
+    /// use ferrolens::model::{Generate, HookedTransformer};
+    /// let model = HookedTransformer::from_pretrained("stories-2l")?;
+    /// let options = Generate::new(40).eos_token_id([model.to_single_token(".")?]);
+    /// let sentence = model.generate("Once upon a time", &options)?.to_string();
+    /// assert!(sentence.ends_with('.'));
+    /// # Ok::<(), ferrolens::Error>(())
+    /// ```
+    #[must_use]
+    pub fn eos_token_id(mut self, tokens: impl IntoIterator<Item = u32>) -> Self {
+        self.eos_token_id = tokens.into_iter().collect();
         self
     }
 
@@ -269,6 +344,24 @@ impl Generate {
                 self.temperature
             )));
         }
+        if !self.freq_penalty.is_finite() || self.freq_penalty < 0. {
+            return Err(Error::new(format!(
+                "freq_penalty is {}, but must be 0 or more.",
+                self.freq_penalty
+            )));
+        }
+        if self.freq_penalty > 0. && self.temperature == 0. {
+            return Err(Error::new(
+                "freq_penalty changes nothing at temperature 0, as in TransformerLens: add \
+                 `.temperature(1.)`, and `.top_k(1)` for the likeliest token after the penalty.",
+            ));
+        }
+        if self.padding_side == Some(PaddingSide::Right) {
+            return Err(Error::new(
+                "a text goes on behind its last token, so it cannot be padded there: pad the rows with \
+                 `TokenOptions::new().padding_side(PaddingSide::Left)`, and say the same here.",
+            ));
+        }
         if self.top_k == Some(0) {
             return Err(Error::new(
                 "top_k is 0, which leaves no token: use 1 or more.",
@@ -292,8 +385,12 @@ impl fmt::Debug for Generate {
             .field("temperature", &self.temperature)
             .field("top_k", &self.top_k)
             .field("top_p", &self.top_p)
+            .field("freq_penalty", &self.freq_penalty)
+            .field("prepend_bos", &self.prepend_bos)
+            .field("padding_side", &self.padding_side)
             .field("seed", &self.seed)
             .field("stop_at_eos", &self.stop_at_eos)
+            .field("eos_token_id", &self.eos_token_id)
             .field("use_past_kv_cache", &self.use_past_kv_cache)
             .field("hooks", &self.hooks)
             .finish_non_exhaustive()

@@ -33,7 +33,7 @@ use self::hub::HubOptions;
 pub use self::options::LoadOptions;
 
 use super::config::{Architecture, Config};
-use super::process::process;
+use super::process::{Memory, process};
 use super::transformer::HookedTransformer;
 use super::weights::check_dtype;
 use crate::error::{Context, Error, Result};
@@ -127,6 +127,10 @@ fn load(name_or_path: &str, options: LoadOptions) -> Result<HookedTransformer> {
     if let Some(prepend_bos) = options.prepend_bos {
         config.default_prepend_bos = prepend_bos;
     }
+    let layers_left_out = match options.first_n_layers {
+        Some(layers) => config.keep_layers(layers)?,
+        None => 0..0,
+    };
     let prepends_bos = config.default_prepend_bos;
     let tokenizer = match &options.tokenizer {
         Some(other) => Some(other_tokenizer(other, &hub, prepends_bos)?),
@@ -154,13 +158,13 @@ fn load(name_or_path: &str, options: LoadOptions) -> Result<HookedTransformer> {
         | Architecture::Gemma2 => llama::weights(&files, &config)?,
     };
     if !options.allow_extra_weights {
-        files.check_all_used()?;
+        files.check_all_used(layers_left_out)?;
     }
     weights.set_warnings(files.warnings());
     for warning in weights.warnings() {
         eprintln!("warning: {warning}");
     }
-    process(&mut config, &mut weights, options.processing)?;
+    process(&mut config, &mut weights, options.processing, Memory::Own)?;
     drop(files);
     let weights = weights.place(options.dtype, &device)?;
     HookedTransformer::build(config, weights, tokenizer)

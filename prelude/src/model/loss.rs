@@ -1,9 +1,61 @@
 //! The loss of next-token prediction.
 
+use super::input::Input;
 use super::padded::Padded;
+use super::transformer::HookedTransformer;
 use crate::error::{Error, Result};
 use crate::math;
 use candle_core::{D, DType, Tensor};
+
+impl HookedTransformer {
+    /// The mean loss of logits `[batch, pos, d_vocab]` at hand, as predictions of these tokens: such as
+    /// those that came with a cache, or a mean of two runs.
+    ///
+    /// ```
+    /// use ferrolens::model::HookedTransformer;
+    /// let model = HookedTransformer::from_pretrained("stories-2l")?;
+    /// let (logits, cache) = model.run_with_cache("Once upon a time", ())?;
+    /// let loss = model.loss_fn(&logits, "Once upon a time")?;
+    /// assert_eq!(loss, model.loss("Once upon a time")?);
+    /// # Ok::<(), ferrolens::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// The logits are not those of as many tokens, or there are fewer than two.
+    pub fn loss_fn(&self, logits: &Tensor, tokens: impl Into<Input>) -> Result<f32> {
+        let (predictions, prompt) = self.predictions(logits, &tokens.into())?;
+        mean(&per_token(&predictions, &prompt)?, &prompt)
+    }
+
+    /// The loss of each prediction of logits `[batch, pos, d_vocab]` at hand, `[batch, pos - 1]`.
+    ///
+    /// # Errors
+    /// As [`HookedTransformer::loss_fn`].
+    pub fn loss_fn_per_token(&self, logits: &Tensor, tokens: impl Into<Input>) -> Result<Tensor> {
+        let (predictions, prompt) = self.predictions(logits, &tokens.into())?;
+        per_token(&predictions, &prompt)
+    }
+
+    /// Logits that predict a token, `[batch, pos - 1, d_vocab]`, and the tokens.
+    fn predictions(&self, logits: &Tensor, tokens: &Input) -> Result<(Tensor, Padded)> {
+        let prompt = self.prepare(tokens, None, None)?;
+        let (batch, pos) = prompt.tokens.dims2()?;
+        if logits.dims() != [batch, pos, self.config().d_vocab_out] {
+            return Err(Error::new(format!(
+                "logits of shape {:?} do not predict tokens of shape [{batch}, {pos}]: give logits of \
+                 shape [{batch}, {pos}, {}], of a run on the same tokens.",
+                logits.dims(),
+                self.config().d_vocab_out
+            )));
+        }
+        if pos < 2 {
+            return Err(Error::new(
+                "a prompt of one token predicts nothing, so it has no loss: give at least two.",
+            ));
+        }
+        Ok((logits.narrow(1, 0, pos - 1)?, prompt))
+    }
+}
 
 /// `-log p(token i + 1)`: logits `[batch, pos - 1, d_vocab]` to `[batch, pos - 1]`.
 pub(crate) fn per_token(logits: &Tensor, prompt: &Padded) -> Result<Tensor> {

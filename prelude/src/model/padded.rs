@@ -18,7 +18,8 @@ pub(crate) struct Padded {
 }
 
 impl Padded {
-    /// The tokens of an input. `side` says where token rows that are given as ids are padded.
+    /// The tokens of an input. `side` says where token rows that are given as ids are padded;
+    /// `prepend_bos` whether texts begin with that token, where the tokenizer's habit does not fit.
     ///
     /// # Errors
     /// The input is empty, too long, ragged, or has an id outside the vocabulary.
@@ -26,19 +27,21 @@ impl Padded {
         model: &HookedTransformer,
         input: &Input,
         side: Option<PaddingSide>,
+        prepend_bos: Option<bool>,
     ) -> Result<Self> {
         let batch = match input {
             Input::Text(text) => {
                 let tokenizer = model.tokenizer()?;
-                Rows::real(vec![tokenizer.encode(text, tokenizer.prepends_bos())?])
+                let prepend_bos = prepend_bos.unwrap_or(tokenizer.prepends_bos());
+                Rows::real(vec![tokenizer.encode(text, prepend_bos)?])
             }
             Input::Texts(texts) => {
                 let tokenizer = model.tokenizer()?;
-                let side = side.unwrap_or_default();
-                Rows::of_texts(&tokenizer, texts, tokenizer.prepends_bos(), side)?
+                let prepend_bos = prepend_bos.unwrap_or(tokenizer.prepends_bos());
+                Rows::of_texts(&tokenizer, texts, prepend_bos, side.unwrap_or_default())?
             }
-            Input::Ids(rows) => Rows::given(model, rows.clone(), side)?,
-            Input::Tokens(tokens) => Rows::given(model, rows_of(tokens)?, side)?,
+            Input::Ids(rows) => Rows::given(model, rows.clone(), side, prepend_bos)?,
+            Input::Tokens(tokens) => Rows::given(model, rows_of(tokens)?, side, prepend_bos)?,
         };
         batch.check(model)?;
         let on_device = match input {
@@ -112,6 +115,7 @@ impl Rows {
         model: &HookedTransformer,
         rows: Vec<Vec<u32>>,
         side: Option<PaddingSide>,
+        prepend_bos: Option<bool>,
     ) -> Result<Self> {
         let mut batch = Self::real(rows);
         let Some(side) = side else {
@@ -129,7 +133,8 @@ impl Rows {
             }
             PaddingSide::Left => {
                 // Where BOS and padding are one token, the last of the leading ones is the BOS.
-                let keep_bos = tokenizer.prepends_bos() && tokenizer.bos() == Some(pad);
+                let prepends_bos = prepend_bos.unwrap_or(tokenizer.prepends_bos());
+                let keep_bos = prepends_bos && tokenizer.bos() == Some(pad);
                 let first = batch.rows.iter().map(|row| {
                     let padding = row.iter().take_while(is_pad).count();
                     padding.saturating_sub(usize::from(keep_bos))

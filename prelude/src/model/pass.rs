@@ -25,6 +25,7 @@ pub(crate) struct Pass {
     /// How often a wanted point is still to come.
     unvisited: usize,
     has_repeats: bool,
+    ungroups: bool,
     captured: Vec<(HookPoint, Tensor)>,
     /// What is to happen to gradients, in a run that goes back.
     backward: Option<Backward>,
@@ -94,6 +95,7 @@ impl Pass {
             stop_when_done,
             unvisited,
             has_repeats: false,
+            ungroups: false,
             backward,
             splices: Splices::default(),
             read: HashMap::new(),
@@ -114,6 +116,16 @@ impl Pass {
     /// Says what the tokens of the run are, `[batch, pos]`.
     pub(crate) fn set_tokens(&mut self, tokens: &Tensor) {
         self.tokens = Some(tokens.clone());
+    }
+
+    /// Gives every query head keys and values of its own, where several share them.
+    pub(crate) fn ungroup(&mut self, on: bool) {
+        self.ungroups = on;
+    }
+
+    /// Whether every query head has keys and values of its own.
+    pub(crate) fn ungroups(&self) -> bool {
+        self.ungroups
     }
 
     /// Whether a hook, the cache or a splice asked for this point.

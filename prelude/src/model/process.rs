@@ -2,10 +2,17 @@
 //!
 //! Source: TransformerLens's `load_and_process_state_dict`; the order is its order.
 
+mod rows;
+
+pub(crate) use self::rows::Memory;
+
+use self::rows::change_rows;
 use super::config::{Activation, Config, Normalization, Positions};
+use super::load::LoadOptions;
+use super::transformer::HookedTransformer;
 use super::weights::Weights;
 use crate::error::{Error, Result};
-use candle_core::{D, Tensor};
+use candle_core::{D, DType, Device, Tensor};
 
 /// Which rewritings to do; nothing: where they apply.
 #[derive(Clone, Copy, Debug)]
@@ -41,7 +48,38 @@ impl Processing {
     }
 }
 
-/// Rewrites the weights of a model, and its config where the rewriting changes a norm.
+impl HookedTransformer {
+    /// The model as it would be had it been loaded with these options' folding and centring: another
+    /// model, with weights of its own. For models made of weights at hand, and for a look at one model
+    /// before and after. What has been folded stays so.
+    ///
+    /// ```
+    /// use ferrolens::model::{HookedTransformer, LoadOptions};
+    /// let raw = HookedTransformer::from_pretrained_no_processing("stories-2l")?;
+    /// let folded = raw.process_weights(&LoadOptions::new().center_unembed(false))?;
+    /// let (before, after) = (raw.loss("Once upon a time")?, folded.loss("Once upon a time")?);
+    /// assert!((before - after).abs() < 1e-4);
+    /// # Ok::<(), ferrolens::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// A rewriting was asked for that would change what the model predicts; there is no room.
+    pub fn process_weights(&self, options: &LoadOptions) -> Result<Self> {
+        let mut config = self.config();
+        let mut weights = self.weights().clone().place(DType::F32, &Device::Cpu)?;
+        process(
+            &mut config,
+            &mut weights,
+            options.processing,
+            Memory::Shared,
+        )?;
+        let weights = weights.place(self.dtype(), &self.device())?;
+        Self::build(config, weights, self.tokenizer().ok())
+    }
+}
+
+/// Rewrites the weights of a model, and its config where the rewriting changes a norm. The largest
+/// matrices are rewritten in their own memory where nothing else holds the weights.
 ///
 /// # Errors
 /// A weight is missing, or a rewriting was asked for that would change what the model predicts.
@@ -49,6 +87,7 @@ pub(crate) fn process(
     config: &mut Config,
     weights: &mut Weights,
     processing: Processing,
+    memory: Memory,
 ) -> Result<()> {
     let every_norm_centres =
         config.normalization.centres() && config.final_normalization().centres();
@@ -72,13 +111,13 @@ pub(crate) fn process(
         )
     })?;
     if processing.fold_ln.unwrap_or(true) {
-        fold_norms(config, weights)?;
+        fold_norms(config, weights, memory)?;
     }
     if center_writing_weights {
-        self::center_writing_weights(config, weights)?;
+        self::center_writing_weights(config, weights, memory)?;
     }
     if center_unembed {
-        self::center_unembed(weights)?;
+        self::center_unembed(weights, memory)?;
     }
     if processing.fold_value_biases.unwrap_or(true) {
         fold_value_biases(config, weights, center_writing_weights)?;
@@ -97,7 +136,7 @@ fn wanted(asked: Option<bool>, applies: bool, reason: impl FnOnce() -> String) -
 
 /// `norm(x) W + b` with the norm's `w` and `b` moved into `W` and `b`, and `W` centred over what it
 /// reads where the norm has centred that.
-fn fold_norms(config: &mut Config, weights: &mut Weights) -> Result<()> {
+fn fold_norms(config: &mut Config, weights: &mut Weights, memory: Memory) -> Result<()> {
     let folded = match config.normalization {
         Normalization::LayerNorm => Normalization::LayerNormPre,
         Normalization::Rms => Normalization::RmsPre,
@@ -125,7 +164,7 @@ fn fold_norms(config: &mut Config, weights: &mut Weights) -> Result<()> {
     }
 
     let ln_final = Folded::take(weights, "ln_final", config.final_normalization())?;
-    let matrix = weights.any("unembed.W_U")?.t()?.contiguous()?; // [d_vocab, d_model]
+    let (matrix, memory) = take_unembedding(weights, memory)?; // [d_vocab, d_model]
     if let Some(b) = &ln_final.b {
         let through = matrix.matmul(&b.unsqueeze(1)?)?.squeeze(1)?; // [d_vocab]
         let bias = match weights.find("unembed.b_U", &[config.d_vocab_out])? {
@@ -134,13 +173,30 @@ fn fold_norms(config: &mut Config, weights: &mut Weights) -> Result<()> {
         };
         weights.set("unembed.b_U", bias);
     }
-    let mut matrix = matrix.broadcast_mul(&ln_final.w)?;
-    if ln_final.centres {
-        matrix = matrix.broadcast_sub(&matrix.mean_keepdim(D::Minus1)?)?;
-    }
+    let matrix = change_rows(&matrix, memory, |rows| {
+        let rows = rows.broadcast_mul(&ln_final.w)?;
+        match ln_final.centres {
+            true => rows.broadcast_sub(&rows.mean_keepdim(D::Minus1)?),
+            false => Ok(rows),
+        }
+    })?;
     weights.set("unembed.W_U", matrix.t()?); // [d_model, d_vocab]
     config.normalization = folded;
     Ok(())
+}
+
+/// The unembedding as `[d_vocab, d_model]`, which is how it mostly lies in memory, and whose memory it
+/// is: a tied one is the embedding's.
+fn take_unembedding(weights: &mut Weights, memory: Memory) -> Result<(Tensor, Memory)> {
+    let name = "unembed.W_U";
+    let is_alone = weights.is_alone(name);
+    let turned = weights.take(name)?.t()?;
+    let memory = match turned.is_contiguous() {
+        true if !is_alone => Memory::Shared,
+        true => memory,
+        false => Memory::Own,
+    };
+    Ok((turned.contiguous()?, memory))
 }
 
 /// Norms replaced by the identity, after they were folded.
@@ -158,7 +214,8 @@ pub(crate) fn remove_norms(config: &mut Config, weights: &mut Weights) -> Result
             config.model_name
         )));
     }
-    fold_norms(config, weights)?;
+    // The weights are those of a model that stays as it is.
+    fold_norms(config, weights, Memory::Shared)?;
     // Beside an `eps` as large the variance of what a norm reads is nothing.
     const ONLY_EPS: f64 = 1e6;
     if config.normalization != Normalization::None && config.eps >= ONLY_EPS {
@@ -243,7 +300,7 @@ impl Folded {
 }
 
 /// Everything that writes to the residual stream, minus its mean over `d_model`.
-fn center_writing_weights(config: &Config, weights: &mut Weights) -> Result<()> {
+fn center_writing_weights(config: &Config, weights: &mut Weights, memory: Memory) -> Result<()> {
     let mut names = vec!["embed.W_E".to_owned()];
     if config.positions == Positions::Learned {
         names.push("pos_embed.W_pos".to_owned());
@@ -258,17 +315,26 @@ fn center_writing_weights(config: &Config, weights: &mut Weights) -> Result<()> 
         }
     }
     for name in names {
-        let tensor = weights.any(&name)?;
-        let mean = tensor.mean_keepdim(D::Minus1)?;
-        weights.set(name, tensor.broadcast_sub(&mean)?);
+        let memory = match weights.is_alone(&name) {
+            true => memory,
+            false => Memory::Shared,
+        };
+        let tensor = weights.take(&name)?;
+        let centred = |rows: &Tensor| rows.broadcast_sub(&rows.mean_keepdim(D::Minus1)?);
+        let tensor = match tensor.rank() {
+            2 => change_rows(&tensor, memory, centred)?,
+            _ => centred(&tensor)?,
+        };
+        weights.set(name, tensor);
     }
     Ok(())
 }
 
 /// The unembedding minus its mean over the vocabulary.
-fn center_unembed(weights: &mut Weights) -> Result<()> {
-    let matrix = weights.any("unembed.W_U")?.t()?.contiguous()?; // [d_vocab, d_model]
-    let centred = matrix.broadcast_sub(&mean_of_rows(&matrix)?)?;
+fn center_unembed(weights: &mut Weights, memory: Memory) -> Result<()> {
+    let (matrix, memory) = take_unembedding(weights, memory)?; // [d_vocab, d_model]
+    let mean = mean_of_rows(&matrix)?; // [1, d_model]
+    let centred = change_rows(&matrix, memory, |rows| rows.broadcast_sub(&mean))?;
     weights.set("unembed.W_U", centred.t()?);
     if let Ok(bias) = weights.any("unembed.b_U") {
         let mean = bias.mean_keepdim(0)?;

@@ -4,6 +4,7 @@
 //! idea: nostalgebraist 2020 ("interpreting GPT: the logit lens"); Elhage et al. 2021.
 
 mod answer;
+mod directions;
 mod options;
 mod parts;
 
@@ -14,6 +15,8 @@ use self::options::Mode;
 use self::parts::Parts;
 use super::cache::ActivationCache;
 use super::config::Normalization;
+use super::names::{HookPoint, Site, resolve_layer};
+use super::parts::linear;
 use crate::error::{Error, Result};
 use crate::math::Span;
 use candle_core::{D, Tensor};
@@ -23,7 +26,8 @@ use std::fmt;
 #[derive(Clone)]
 pub struct ResidualStack {
     /// `[component, batch, pos, d_model]`; without `pos` where one position was chosen, without
-    /// `batch` where the cache has none.
+    /// `batch` where the cache has none. Where components were projected, `d_model` is the number of
+    /// directions, or gone where there was one: see [`ResidOptions::project_output_onto`].
     pub components: Tensor,
     /// One label a component: `L0H3`, `1_mlp_out`, `L2N17`, `embed`, `pos_embed`, `bias`, ...
     pub labels: Vec<String>,
@@ -41,7 +45,12 @@ impl ActivationCache {
     /// asked of blocks that have none.
     pub fn accumulated_resid(&self, options: &ResidOptions) -> Result<ResidualStack> {
         let (layer, n_layers) = (self.layer_of(options)?, self.model().config().n_layers);
-        let mut parts = Parts::new(self, options.pos_slice);
+        let has_own_scale = options.apply_ln && layer == n_layers;
+        let onto = match has_own_scale {
+            true => None,
+            false => self.onto(options, layer)?,
+        };
+        let mut parts = Parts::new(self, options, onto);
         for at in 0..=layer {
             if at == n_layers {
                 parts.add(("resid_post", n_layers as isize - 1), "final_post")?;
@@ -52,12 +61,15 @@ impl ActivationCache {
                 parts.add(("resid_mid", at as isize), format!("{at}_mid"))?;
             }
         }
-        if layer < n_layers || !options.apply_ln {
+        if !has_own_scale {
             return self.finish(parts, options);
         }
         let mut stack = parts.stack()?;
         stack.components = self.model().final_norm(&stack.components)?;
-        Ok(stack)
+        if let Some(onto) = self.directions(options)? {
+            stack.components = linear(&stack.components, &onto, None)?;
+        }
+        directions::squeezed(stack, options)
     }
 
     /// What each layer's attention and MLP have written up to a layer, `0_attn_out`, `0_mlp_out`, ...,
@@ -69,7 +81,7 @@ impl ActivationCache {
         let layer = self.layer_of(options)?;
         let attn_only = self.model().config().attn_only;
         let (attention, mlp) = (options.mode != Mode::Mlp, options.mode != Mode::Attention);
-        let mut parts = Parts::new(self, options.pos_slice);
+        let mut parts = Parts::new(self, options, self.onto(options, layer)?);
         if options.incl_embeds {
             parts.add_embeds()?;
         }
@@ -96,7 +108,7 @@ impl ActivationCache {
     /// As [`ActivationCache::accumulated_resid`].
     pub fn get_full_resid_decomposition(&self, options: &ResidOptions) -> Result<ResidualStack> {
         let (model, layer) = (self.model(), self.layer_of(options)?);
-        let mut parts = Parts::new(self, options.pos_slice);
+        let mut parts = Parts::new(self, options, self.onto(options, layer)?);
         for at in 0..layer + usize::from(options.mlp_input) {
             parts.add_heads(at)?;
         }
@@ -120,7 +132,7 @@ impl ActivationCache {
     /// As [`ActivationCache::accumulated_resid`].
     pub fn stack_head_results(&self, options: &ResidOptions) -> Result<ResidualStack> {
         let layer = self.layer_of(options)?;
-        let mut parts = Parts::new(self, options.pos_slice);
+        let mut parts = Parts::new(self, options, self.onto(options, layer)?);
         (0..layer).try_for_each(|at| parts.add_heads(at))?;
         if options.incl_remainder {
             parts.add_remainder(layer)?;
@@ -128,19 +140,91 @@ impl ActivationCache {
         self.finish(parts, options)
     }
 
+    /// The same activations with `hook_result`, what each head writes, `[batch, pos, head, d_model]`, in
+    /// each layer whose `hook_z` was kept: as if the run had been asked for it.
+    ///
+    /// ```
+    /// use ferrolens::model::HookedTransformer;
+    /// let model = HookedTransformer::from_pretrained("stories-2l")?;
+    /// let (_, cache) = model.run_with_cache("Once upon a time", "*.hook_z")?;
+    /// let result = &cache.compute_head_results()?[("result", 1)];
+    /// assert_eq!(result.dim(2)?, model.config().n_heads);
+    /// # Ok::<(), ferrolens::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// The run kept no `hook_z`.
+    pub fn compute_head_results(&self) -> Result<ActivationCache> {
+        let n_layers = self.model().config().n_layers;
+        let of_layer = |layer: &usize| self.contains(("z", *layer as isize));
+        let layers: Vec<usize> = (0..n_layers).filter(of_layer).collect();
+        if layers.is_empty() {
+            return Err(Error::new(
+                "what heads write is computed from `hook_z`, of which the run kept none: run with a \
+                 names filter that chooses \"*.hook_z\".",
+            ));
+        }
+        let mut results = Vec::new();
+        for layer in layers {
+            if self.contains(("result", layer as isize)) {
+                continue;
+            }
+            let mut parts = Parts::new(self, &ResidOptions::new(), None);
+            parts.add_heads(layer)?;
+            let heads = parts.stack()?.components; // [head, .., d_model]
+            let rank = heads.rank();
+            let mut order: Vec<usize> = (1..rank - 1).collect();
+            order.extend([0, rank - 1]);
+            let result = heads.permute(order)?.contiguous()?; // [.., head, d_model]
+            results.push((HookPoint::new(Site::Result, layer), result));
+        }
+        Ok(self.with(results))
+    }
+
     /// What each neuron has written up to a layer: `L0N0`, `L0N1`, ... `[component, batch, pos,
-    /// d_model]` is large: choose a position.
+    /// d_model]` is large: choose a position, some neurons ([`ResidOptions::neuron_slice`]), or
+    /// directions ([`ResidOptions::project_output_onto`]).
     ///
     /// # Errors
     /// As [`ActivationCache::accumulated_resid`]; the model has no MLPs.
     pub fn stack_neuron_results(&self, options: &ResidOptions) -> Result<ResidualStack> {
         let layer = self.layer_of(options)?;
-        let mut parts = Parts::new(self, options.pos_slice);
+        let mut parts = Parts::new(self, options, self.onto(options, layer)?);
         (0..layer).try_for_each(|at| parts.add_neurons(at))?;
         if options.incl_remainder {
             parts.add_remainder(layer)?;
         }
         self.finish(parts, options)
+    }
+
+    /// What neurons of one layer write: each one's activation times its row of `W_out`, `[batch, pos,
+    /// neuron, d_model]`. One neuron and one position leave out their dimensions.
+    ///
+    /// ```
+    /// use ferrolens::model::HookedTransformer;
+    /// let model = HookedTransformer::from_pretrained("stories-2l")?;
+    /// let (_, cache) = model.run_with_cache("Once upon a time", ())?;
+    /// let written = cache.get_neuron_results(1, 10..20, -1)?; // [batch, neuron, d_model]
+    /// assert_eq!(written.dims(), [1, 10, model.config().d_model]);
+    /// # Ok::<(), ferrolens::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// The run did not keep `hook_post` of the layer, which has no such neurons or positions.
+    pub fn get_neuron_results(
+        &self,
+        layer: isize,
+        neuron_slice: impl Into<Span>,
+        pos_slice: impl Into<Span>,
+    ) -> Result<Tensor> {
+        let (model, neurons) = (self.model(), neuron_slice.into());
+        let post = self.get(("post", layer))?; // [.., pos, d_mlp]
+        let post = pos_slice.into().of(&post, post.rank() - 2)?;
+        let post = neurons.of(&post, post.rank() - 1)?;
+        let layer = resolve_layer(layer, Some(model.config().n_layers))?;
+        let W_out = model.weight(&format!("blocks.{layer}.mlp.W_out"))?;
+        let W_out = neurons.of(&W_out, 0)?; // [neuron, d_model]
+        Ok(post.unsqueeze(D::Minus1)?.broadcast_mul(&W_out)?)
     }
 
     /// Parts of the residual stream through the norm of the layer that reads their sum, with the
@@ -159,28 +243,40 @@ impl ActivationCache {
         mlp_input: bool,
         pos_slice: impl Into<Span>,
     ) -> Result<Tensor> {
-        let config = self.model().config();
-        let layer = self.layer(layer)?;
-        let (kind, name) = match layer == config.n_layers {
-            true => (
-                config.final_normalization(),
-                "ln_final.hook_scale".to_owned(),
-            ),
-            false => {
-                let norm = if mlp_input { 2 } else { 1 };
-                let name = format!("blocks.{layer}.ln{norm}.hook_scale");
-                (config.normalization, name)
-            }
-        };
-        if kind == Normalization::None {
-            return Ok(stack.clone());
-        }
-        let scale = self.get(name.as_str())?; // [batch, pos, 1]
-        let scale = pos_slice.into().of(&scale, scale.rank() - 2)?;
+        let (kind, _) = self.norm_before(self.layer(layer)?, mlp_input);
         let stack = match kind.centres() {
             true => stack.broadcast_sub(&stack.mean_keepdim(D::Minus1)?)?,
             false => stack.clone(),
         };
+        self.scaled(&stack, layer, mlp_input, pos_slice.into())
+    }
+
+    /// The norm before a layer, or before its MLP, and the hook point of its scale.
+    fn norm_before(&self, layer: usize, mlp_input: bool) -> (Normalization, String) {
+        let config = self.model().config();
+        if layer == config.n_layers {
+            let scale = "ln_final.hook_scale".to_owned();
+            return (config.final_normalization(), scale);
+        }
+        let norm = if mlp_input { 2 } else { 1 };
+        let scale = format!("blocks.{layer}.ln{norm}.hook_scale");
+        (config.normalization, scale)
+    }
+
+    /// A stack divided by the scale of the norm before a layer.
+    fn scaled(
+        &self,
+        stack: &Tensor,
+        layer: isize,
+        mlp_input: bool,
+        pos_slice: Span,
+    ) -> Result<Tensor> {
+        let (kind, name) = self.norm_before(self.layer(layer)?, mlp_input);
+        if kind == Normalization::None {
+            return Ok(stack.clone());
+        }
+        let scale = self.get(name.as_str())?; // [batch, pos, 1]
+        let scale = pos_slice.of(&scale, scale.rank() - 2)?;
         stack.broadcast_div(&scale).map_err(|_| {
             Error::new(format!(
                 "a stack of shape {:?} does not fit the scale of `{name}`, of shape {:?}: give the \
@@ -246,10 +342,13 @@ impl ActivationCache {
         if options.apply_ln {
             let layer = options.layer.unwrap_or(-1);
             let (mlp_input, positions) = (options.mlp_input, options.pos_slice);
-            stack.components =
-                self.apply_ln_to_stack(&stack.components, layer, mlp_input, positions)?;
+            stack.components = match options.project_output_onto {
+                // The directions are centred already.
+                Some(_) => self.scaled(&stack.components, layer, mlp_input, positions)?,
+                None => self.apply_ln_to_stack(&stack.components, layer, mlp_input, positions)?,
+            };
         }
-        Ok(stack)
+        directions::squeezed(stack, options)
     }
 }
 

@@ -40,6 +40,7 @@ pub struct Run {
     pos_slice: Option<Span>,
     stop: Option<isize>,
     side: Option<PaddingSide>,
+    prepend_bos: Option<bool>,
 }
 
 #[derive(Clone, Debug)]
@@ -100,6 +101,7 @@ impl Run {
             pos_slice: None,
             stop: None,
             side: None,
+            prepend_bos: None,
         }
     }
 
@@ -146,6 +148,23 @@ impl Run {
     #[must_use]
     pub fn padding_side(mut self, side: PaddingSide) -> Self {
         self.side = Some(side);
+        self
+    }
+
+    /// Whether text gets a beginning-of-sequence token in front, where the family's habit does not fit.
+    /// Token ids are taken as they are.
+    ///
+    /// ```
+    /// # use ferrolens::model::HookedTransformer;
+    /// let model = HookedTransformer::from_pretrained("stories-2l")?;
+    /// let with = model.run("Once upon a time").prepend_bos(true).logits()?;
+    /// let without = model.run("Once upon a time").prepend_bos(false).logits()?;
+    /// assert_eq!(with.dim(1)?, without.dim(1)? + 1);
+    /// # Ok::<(), ferrolens::Error>(())
+    /// ```
+    #[must_use]
+    pub fn prepend_bos(mut self, on: bool) -> Self {
+        self.prepend_bos = Some(on);
         self
     }
 
@@ -226,6 +245,28 @@ impl Run {
         loss::mean(&loss::per_token(&outcome.output()?, &prompt)?, &prompt)
     }
 
+    /// The logits, `[batch, pos, d_vocab]`, and the loss, of one run: TransformerLens's
+    /// `return_type="both"`.
+    ///
+    /// ```
+    /// # use ferrolens::model::HookedTransformer;
+    /// let model = HookedTransformer::from_pretrained("stories-2l")?;
+    /// let (logits, loss) = model.run("Once upon a time").logits_and_loss()?;
+    /// assert_eq!(loss, model.loss_fn(&logits, "Once upon a time")?);
+    /// # Ok::<(), ferrolens::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// As [`Run::loss`].
+    pub fn logits_and_loss(self) -> Result<(Tensor, f32)> {
+        let outcome = self.walk(Goal::Logits(Rows::All))?;
+        let prompt = outcome.prompt()?.clone();
+        let logits = outcome.output()?;
+        let predictions = Rows::AllButLast.of(&logits)?;
+        let loss = loss::mean(&loss::per_token(&predictions, &prompt)?, &prompt)?;
+        Ok((logits, loss))
+    }
+
     /// `-log p(next token)` in nats, `[batch, pos - 1]`: entry `i` is the loss of predicting token
     /// `i + 1`. Where the next token is padding the entry has no meaning.
     ///
@@ -268,9 +309,10 @@ impl Run {
         let mut pass = Pass::new(scope, &self.hooks, kept, stop_when_done, backward, offered)?;
         pass.keep_positions(self.pos_slice);
         pass.splice(self.model.splices().clone());
+        pass.ungroup(self.model.ungroups());
         let end = self.end()?;
         let prompt = match &self.start {
-            Start::Input(input) => Some(self.model.prepare(input, self.side)?),
+            Start::Input(input) => Some(self.model.prepare(input, self.side, self.prepend_bos)?),
             Start::Prompt(prompt, _) => Some(prompt.clone()),
             Start::Residual { layer, residual } => {
                 self.check_residual(*layer, residual)?;

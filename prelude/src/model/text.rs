@@ -36,7 +36,7 @@ impl HookedTransformer {
         let tokens = match text.into() {
             Input::Text(text) => self.texts_to_tokens(&[text], options)?,
             Input::Texts(texts) => self.texts_to_tokens(&texts, options)?,
-            ids => self.prepare(&ids, None)?.tokens,
+            ids => self.prepare(&ids, None, None)?.tokens,
         };
         let n_ctx = self.config().n_ctx;
         match options.truncate && tokens.dim(1)? > n_ctx {

@@ -41,13 +41,15 @@ pub struct HookedTransformer {
     hooks: Hooks,
     /// What stands in the place of activations in every run of this scope.
     splices: Splices,
+    /// Whether heads that share keys and values have them each for itself at hook points.
+    ungroups: bool,
+    tokenizer: Option<Tokenizer>,
 }
 
 struct Inner {
     config: Config,
     network: Network,
     weights: Weights,
-    tokenizer: Option<Tokenizer>,
     device: Device,
     dtype: DType,
 }
@@ -83,13 +85,14 @@ impl HookedTransformer {
             offered: Arc::new(offered),
             hooks: Hooks::new(),
             splices: Splices::default(),
+            ungroups: false,
+            tokenizer,
             inner: Arc::new(Inner {
                 device: embedding.device().clone(),
                 dtype: embedding.dtype(),
                 config,
                 network,
                 weights,
-                tokenizer,
             }),
         })
     }
@@ -239,6 +242,26 @@ impl HookedTransformer {
         self.with_default(&[Site::MlpIn], on)
     }
 
+    /// The same model in which query heads that share keys and values (grouped-query attention) have
+    /// them each for itself at `hook_k`, `hook_v`, `hook_rot_k`, `hook_k_input` and `hook_v_input`, so
+    /// that a hook there can be for one head alone. It computes the same; models without shared keys
+    /// stay as they are.
+    ///
+    /// ```
+    /// use ferrolens::model::HookedTransformer;
+    /// let model = HookedTransformer::from_pretrained("stories-2l")?.ungroup_grouped_query_attention(true);
+    /// let cache = model.cache_only("Once upon a time", ("k", 0))?;
+    /// assert_eq!(cache[("k", 0)].dim(2)?, model.config().n_heads);
+    /// # Ok::<(), ferrolens::Error>(())
+    /// ```
+    #[must_use]
+    pub fn ungroup_grouped_query_attention(&self, on: bool) -> Self {
+        Self {
+            ungroups: on,
+            ..self.clone()
+        }
+    }
+
     fn with_default(&self, sites: &[Site], on: bool) -> Self {
         let offered = self.network().offered(&[]);
         let opt_in = offered.opt_in.iter().map(HookPoint::site);
@@ -293,11 +316,7 @@ impl HookedTransformer {
     /// The type is not a floating-point one, or the device has no room.
     pub fn to(&self, device: &Device, dtype: DType) -> Result<Self> {
         let weights = self.inner.weights.clone().place(dtype, device)?;
-        Self::build(
-            self.inner.config.clone(),
-            weights,
-            self.inner.tokenizer.clone(),
-        )
+        Self::build(self.inner.config.clone(), weights, self.tokenizer.clone())
     }
 
     /// What was odd about the files that the model was loaded from, a sentence each, such as weights
@@ -326,7 +345,7 @@ impl HookedTransformer {
     pub fn without_layer_norm(&self) -> Result<Self> {
         let (mut config, mut weights) = (self.config(), self.inner.weights.clone());
         remove_norms(&mut config, &mut weights)?;
-        Self::build(config, weights, self.inner.tokenizer.clone())
+        Self::build(config, weights, self.tokenizer.clone())
     }
 
     /// The sizes and choices of the model.
@@ -349,12 +368,30 @@ impl HookedTransformer {
         Arc::ptr_eq(&self.inner, &other.inner)
     }
 
+    /// The same model (it shares the weights) with another tokenizer.
+    ///
+    /// ```
+    /// use ferrolens::model::HookedTransformer;
+    /// let model = HookedTransformer::from_pretrained("stories-2l")?;
+    /// let without_bos = model.with_tokenizer(&model.tokenizer()?.with_prepend_bos(false));
+    /// let (with, without) = (model.to_tokens("Lily")?, without_bos.to_tokens("Lily")?);
+    /// assert_eq!(with.dim(1)?, without.dim(1)? + 1);
+    /// # Ok::<(), ferrolens::Error>(())
+    /// ```
+    #[must_use]
+    pub fn with_tokenizer(&self, tokenizer: &Tokenizer) -> Self {
+        Self {
+            tokenizer: Some(tokenizer.clone()),
+            ..self.clone()
+        }
+    }
+
     /// The tokenizer.
     ///
     /// # Errors
     /// The model was made without one.
     pub fn tokenizer(&self) -> Result<Tokenizer> {
-        self.inner.tokenizer.clone().ok_or_else(|| {
+        self.tokenizer.clone().ok_or_else(|| {
             Error::new(format!(
                 "the model {} has no tokenizer: give it token ids instead of text.",
                 self.inner.config.model_name
@@ -401,6 +438,11 @@ impl HookedTransformer {
         self.network().offered(&sites).by_default
     }
 
+    /// Whether heads that share keys and values have them each for itself at hook points.
+    pub(crate) fn ungroups(&self) -> bool {
+        self.ungroups
+    }
+
     /// The hooks of the scopes that the model is in.
     pub(crate) fn scope(&self) -> &Hooks {
         &self.hooks
@@ -415,8 +457,13 @@ impl HookedTransformer {
     }
 
     /// An input as tokens on the model's device, checked.
-    pub(crate) fn prepare(&self, input: &Input, side: Option<PaddingSide>) -> Result<Padded> {
-        Padded::new(self, input, side)
+    pub(crate) fn prepare(
+        &self,
+        input: &Input,
+        side: Option<PaddingSide>,
+        prepend_bos: Option<bool>,
+    ) -> Result<Padded> {
+        Padded::new(self, input, side, prepend_bos)
     }
 }
 

@@ -64,6 +64,15 @@ impl HookedTransformer {
         self.weight("pos_embed.W_pos")
     }
 
+    /// Both embeddings, `[d_vocab + n_ctx, d_model]`: all that a first layer can read, for full circuits.
+    ///
+    /// # Errors
+    /// The family has no positional embedding.
+    #[allow(non_snake_case)]
+    pub fn W_E_pos(&self) -> Result<Tensor> {
+        Ok(Tensor::cat(&[self.W_E()?, self.W_pos()?], 0)?)
+    }
+
     /// The unembedding, `[d_model, d_vocab]`.
     ///
     /// # Errors

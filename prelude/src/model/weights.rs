@@ -99,6 +99,16 @@ impl Weights {
                 .eq(second_layout.dims().iter().rev())
     }
 
+    /// Whether no other of these tensors lies in the memory of this one.
+    pub(crate) fn is_alone(&self, name: &str) -> bool {
+        let Some(tensor) = self.tensors.get(name) else {
+            return true;
+        };
+        let (tensor, _) = tensor.storage_and_layout();
+        let mut others = self.tensors.iter().filter(|(other, _)| *other != name);
+        !others.any(|(_, other)| std::ptr::eq(&*tensor, &*other.storage_and_layout().0))
+    }
+
     fn missing(&self, name: &str, shape: &str) -> Error {
         let suggestion = suggestion(name, self.tensors.keys());
         Error::new(format!(

@@ -1,7 +1,7 @@
 //! Heads as factored matrices, their compositions and their patterns, against TransformerLens.
 
 use super::{Noise, processed};
-use crate::golden::{Golden, assert_close};
+use crate::golden::{Golden, assert_close, values};
 use candle_core::{DType, Device, Tensor};
 use ferrolens::analysis::{
     Composition, DetectHead, ErrorMeasure, HeadPattern, TestPrompt, detection_pattern,
@@ -122,6 +122,14 @@ fn factored_matrices_multiply_without_being_multiplied_out() {
         1e-5,
     );
     assert_eq!(first.get(1).unwrap().dims(), [7, 5]);
+    let whole = first.AB().unwrap();
+    let even = first.make_even().unwrap();
+    assert_close("make_even", &even.AB().unwrap(), &whole, 1e-5);
+    let of_halves = |side: &Tensor| values(&side.sqr().unwrap().sum_all().unwrap())[0];
+    assert!((of_halves(&even.A) - of_halves(&even.B)).abs() < 1e-3);
+    let corner = whole.narrow(1, 0, 4).unwrap().narrow(2, 0, 4).unwrap();
+    assert_close("corner", &first.get_corner(4).unwrap(), &corner, 1e-6);
+    assert_eq!(first.get_corner(99).unwrap().dims(), whole.dims());
 
     let error = FactoredMatrix::new(&a, &c).unwrap_err().to_string();
     assert!(
@@ -140,6 +148,57 @@ fn factored_matrices_multiply_without_being_multiplied_out() {
     assert!(error.contains("not finite"), "{error}");
 }
 
+fn measure_of(name: &str) -> ErrorMeasure {
+    match name {
+        "abs" => ErrorMeasure::Abs,
+        "mul" => ErrorMeasure::Mul,
+        other => panic!("{other}"),
+    }
+}
+
+#[test]
+fn heads_are_detected_by_a_matrix_as_by_transformer_lens() {
+    for family in ["gpt2", "llama"] {
+        let golden = Golden::new(family);
+        let model = golden.model(LoadOptions::new());
+        let (answers, matrices) = (
+            golden.json("tl_questions.json"),
+            golden.tensors("tl_questions.safetensors"),
+        );
+        let text = golden.json("tl_head_detector.json")["text"].clone();
+        let text = text.as_str().unwrap();
+        let cases = answers["detect_head"].as_array().unwrap();
+        assert_eq!(cases.len(), 12);
+        for case in cases {
+            let matrix = &matrices[&format!("pattern/{}", case["pattern"].as_str().unwrap())];
+            let is_on = |name: &str| case[name].as_bool().unwrap_or(false);
+            let mut options = DetectHead::new()
+                .error_measure(measure_of(case["measure"].as_str().unwrap()))
+                .exclude_bos(is_on("exclude_bos"))
+                .exclude_current_token(is_on("exclude_current_token"));
+            if let Ok(heads) = serde_json::from_value::<Vec<(usize, usize)>>(case["heads"].clone())
+            {
+                options = options.heads(heads);
+            }
+            let theirs: Vec<Vec<f32>> = serde_json::from_value(case["scores"].clone()).unwrap();
+            let theirs = Tensor::new(theirs, &Device::Cpu).unwrap();
+            let ours = model.detect_head(text, matrix, options).unwrap();
+            assert_close(&format!("{family}, {case}"), &ours, &theirs, 6e-4);
+        }
+        let matrix = &matrices["pattern/01"];
+        let error = |error: ferrolens::Error| error.to_string();
+        let short = model.detect_head("Tom", matrix, DetectHead::new());
+        let short = error(short.unwrap_err());
+        assert!(short.contains("does not fit a prompt of"), "{short}");
+        let upper = model.detect_head(text, matrix.t().unwrap(), DetectHead::new());
+        let upper = error(upper.unwrap_err());
+        assert!(upper.contains("above the diagonal"), "{upper}");
+        let nowhere = model.detect_head(text, matrix, DetectHead::new().heads([(9, 0)]));
+        let nowhere = error(nowhere.unwrap_err());
+        assert!(nowhere.contains("no head 0 in a layer 9"), "{nowhere}");
+    }
+}
+
 #[test]
 fn heads_are_detected_as_by_transformer_lens() {
     for family in ["gpt2", "llama"] {
@@ -151,33 +210,38 @@ fn heads_are_detected_as_by_transformer_lens() {
         let mut compared = 0;
         for (key, theirs) in recorded["scores"].as_object().unwrap() {
             let parts: Vec<&str> = key.split(',').collect();
+            let options = DetectHead::new();
+            let text = recorded["text"].as_str().unwrap();
+            let short = recorded["short"].as_str().unwrap();
+            let theirs: Vec<Vec<f32>> = serde_json::from_value(theirs.clone()).unwrap();
+            let theirs = Tensor::new(theirs, &Device::Cpu).unwrap();
             let [name, measure, bos, current] = parts[..] else {
+                let (name, measure) = (parts[0], parts[1]);
+                let ours = match parts[2] {
+                    "list_of_two_texts" => {
+                        let options = options.error_measure(measure_of(measure));
+                        model.detect_head([text, short], name, options)
+                    }
+                    _ => model.detect_head(text, name, options.heads([(0, 1), (1, 2)])),
+                };
+                assert_close(&format!("{family}, {key}"), &ours.unwrap(), &theirs, 6e-4);
+                compared += 1;
                 continue;
             };
             let pattern = HeadPattern::try_from(name).unwrap();
             let wanted = detection_pattern(&tokens, pattern).unwrap();
             let recorded = &patterns[&format!("detection_pattern/{name}")];
             assert_close(name, &wanted, &recorded.to_dtype(DType::F32).unwrap(), 0.);
-            let options = DetectHead::new()
-                .error_measure(match measure {
-                    "abs" => ErrorMeasure::Abs,
-                    "mul" => ErrorMeasure::Mul,
-                    other => panic!("{other}"),
-                })
+            let options = options
+                .error_measure(measure_of(measure))
                 .exclude_bos(bos.ends_with("True"))
                 .exclude_current_token(current.ends_with("True"));
-            let text = golden.json("tl_head_detector.json")["text"]
-                .as_str()
-                .unwrap()
-                .to_owned();
             let ours = model.detect_head(text, pattern, options).unwrap();
-            let theirs: Vec<Vec<f32>> = serde_json::from_value(theirs.clone()).unwrap();
-            let theirs = Tensor::new(theirs, &Device::Cpu).unwrap();
             // Absolute differences were rounded to three decimals.
             assert_close(&format!("{family}, {key}"), &ours, &theirs, 6e-4);
             compared += 1;
         }
-        assert!(compared >= 20, "{compared}");
+        assert!(compared >= 29, "{compared}");
     }
     let error = HeadPattern::try_from("inducton_head")
         .unwrap_err()
@@ -197,9 +261,10 @@ fn prompts_are_tested_as_by_transformer_lens() {
     let recorded = golden.json("tl_circuits.json");
     let mut compared = 0;
     for case in recorded["test_prompt"].as_array().unwrap() {
-        let (Some(prompt), Some(answer)) = (case["prompt"].as_str(), case["answer"].as_str())
-        else {
-            continue;
+        let prompt = case["prompt"].as_str().unwrap();
+        let answers: Vec<String> = match case["answer"].as_str() {
+            Some(answer) => vec![answer.to_owned()],
+            None => serde_json::from_value(case["answer"].clone()).unwrap(),
         };
         let with_space = case["kwargs"]["prepend_space_to_answer"]
             .as_bool()
@@ -213,7 +278,7 @@ fn prompts_are_tested_as_by_transformer_lens() {
             None => options,
         };
         let ours = model
-            .test_prompt(prompt, answer, options)
+            .test_prompt(prompt, answers, options)
             .unwrap()
             .to_string();
         let theirs = case["stdout"].as_str().unwrap();
@@ -225,7 +290,9 @@ fn prompts_are_tested_as_by_transformer_lens() {
         }
         compared += 1;
     }
-    assert!(compared >= 2);
+    assert_eq!(compared, 5);
+    let none: Vec<&str> = Vec::new();
+    assert!(model.test_prompt("Once", none, TestPrompt::new()).is_err());
     assert!(
         model
             .test_prompt("Once", "", TestPrompt::new().prepend_space_to_answer(false))

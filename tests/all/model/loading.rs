@@ -129,6 +129,23 @@ fn tied_and_separate_unembeddings() {
 }
 
 #[test]
+fn what_is_made_from_a_model_leaves_it_as_it_was() {
+    let model = unprocessed();
+    let before = values(&model.W_U().unwrap());
+    let without = model.without_layer_norm().unwrap();
+    assert_ne!(values(&without.W_U().unwrap()), before);
+    assert_eq!(values(&model.W_U().unwrap()), before);
+    // Tied: what is centred must not be what unembeds.
+    let options = LoadOptions::no_processing().center_writing_weights(true);
+    let centred = gpt2().model(options);
+    assert_ne!(
+        values(&centred.W_E().unwrap()),
+        values(&model.W_E().unwrap())
+    );
+    assert_eq!(values(&centred.W_U().unwrap()), before);
+}
+
+#[test]
 fn sharded_files() {
     let folder = copy("hf");
     let path = folder.path().join("model.safetensors");

@@ -8,12 +8,13 @@ use std::path::PathBuf;
 /// How to load a model.
 #[derive(Clone)]
 pub struct LoadOptions {
-    pub(super) processing: Processing,
+    pub(in crate::model) processing: Processing,
     pub(super) device: Option<Device>,
     pub(super) dtype: DType,
     pub(super) folder: Option<PathBuf>,
     pub(super) prepend_bos: Option<bool>,
     pub(super) allow_extra_weights: bool,
+    pub(super) first_n_layers: Option<usize>,
     pub(super) tokenizer: Option<String>,
     pub(super) file: Option<String>,
     pub(super) revision: Option<String>,
@@ -33,6 +34,7 @@ impl fmt::Debug for LoadOptions {
             .field("tokenizer", &self.tokenizer)
             .field("prepend_bos", &self.prepend_bos)
             .field("allow_extra_weights", &self.allow_extra_weights)
+            .field("first_n_layers", &self.first_n_layers)
             .finish_non_exhaustive()
     }
 }
@@ -53,6 +55,7 @@ impl LoadOptions {
             folder: None,
             prepend_bos: None,
             allow_extra_weights: false,
+            first_n_layers: None,
             tokenizer: None,
             file: None,
             revision: None,
@@ -154,6 +157,21 @@ impl LoadOptions {
     #[must_use]
     pub fn tokenizer(mut self, name_or_path: impl Into<String>) -> Self {
         self.tokenizer = Some(name_or_path.into());
+        self
+    }
+
+    /// The first blocks of the model only: the others are not read, and the unembedding reads what the
+    /// last of these leaves. For a look into early layers of a large model.
+    ///
+    /// ```
+    /// use ferrolens::model::{HookedTransformer, LoadOptions};
+    /// let model = HookedTransformer::load("stories-2l", LoadOptions::new().first_n_layers(1))?;
+    /// assert_eq!(model.config().n_layers, 1);
+    /// # Ok::<(), ferrolens::Error>(())
+    /// ```
+    #[must_use]
+    pub fn first_n_layers(mut self, layers: usize) -> Self {
+        self.first_n_layers = Some(layers);
         self
     }
 

@@ -12,6 +12,9 @@ use std::collections::HashMap;
 /// The longest header that is read: a damaged file may announce any length.
 const LONGEST_HEADER: u64 = 100_000_000;
 
+/// How many bytes are read at a time: a multiple of every type's size.
+const PIECE: usize = 1 << 18;
+
 /// One safetensors file.
 pub(super) struct Safetensors {
     data: Data,
@@ -119,8 +122,16 @@ impl TensorFile for Safetensors {
                  is damaged."
             )));
         };
-        let bytes = self.data.read(self.start + from as u64, expected)?;
-        Ok(Tensor::from_raw_buffer(&bytes, dtype, shape, &Device::Cpu)?)
+        // Piece by piece, so that nothing but the result is as large as the tensor.
+        let mut values = Vec::with_capacity(expected / dtype.size_in_bytes());
+        for at in (0..expected).step_by(PIECE) {
+            let length = PIECE.min(expected - at);
+            let bytes = self.data.read(self.start + (from + at) as u64, length)?;
+            let count = length / dtype.size_in_bytes();
+            let piece = Tensor::from_raw_buffer(&bytes, dtype, &[count], &Device::Cpu)?;
+            values.extend(piece.to_dtype(DType::F32)?.to_vec1::<f32>()?);
+        }
+        Ok(Tensor::from_vec(values, shape, &Device::Cpu)?)
     }
 }
 

@@ -3,6 +3,7 @@
 use crate::error::{Context, Error, Result, suggestion};
 use candle_core::{DType, Device, Tensor};
 use std::collections::{BTreeSet, HashMap};
+use std::ops::Range;
 use std::sync::Mutex;
 
 /// One file of tensors.
@@ -120,13 +121,18 @@ impl Tensors {
     }
 
     /// Checks that the checkpoint holds nothing that the model has no place for, as it would where
-    /// the config describes a smaller model.
+    /// the config describes a smaller model. Layers that were left out on purpose may be there.
     ///
     /// # Errors
     /// There is such a tensor; the error names some.
-    pub(super) fn check_all_used(&self) -> Result<()> {
+    pub(super) fn check_all_used(&self, layers_left_out: Range<usize>) -> Result<()> {
         let asked = lock(&self.asked);
-        let is_left = |name: &&String| !asked.contains(*name) && !is_buffer(name);
+        let is_left_out = |name: &str| {
+            let mut numbers = name.split('.').filter_map(|part| part.parse().ok());
+            numbers.any(|layer: usize| layers_left_out.contains(&layer))
+        };
+        let is_left =
+            |name: &&String| !asked.contains(*name) && !is_buffer(name) && !is_left_out(name);
         let mut left: Vec<&String> = self.file_of.keys().filter(is_left).collect();
         left.sort();
         let Some(first) = left.first() else {

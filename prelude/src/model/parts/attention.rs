@@ -10,7 +10,7 @@ pub(crate) use input::AttentionInput;
 pub(crate) use sequence::{KeyValueCache, Sequence};
 
 use self::mask::Scores;
-use self::projection::Projection;
+use self::projection::{Projection, for_every_head};
 use self::rotary::Rotary;
 use crate::error::Result;
 use crate::model::arch::On;
@@ -116,7 +116,11 @@ impl Attention {
         layer: usize,
         pass: &mut Pass,
     ) -> Step<Tensor> {
-        let [q, k, v] = self.project(input, sequence.beside())?; // [batch, pos, head, d_head] each
+        let [q, mut k, mut v] = self.project(input, sequence.beside())?; // [batch, pos, head, d_head] each
+        if pass.ungroups() {
+            k = for_every_head(k, 2, self.n_heads())?;
+            v = for_every_head(v, 2, self.n_heads())?;
+        }
         let q = pass.at(Site::Q, layer, q)?;
         let k = pass.at(Site::K, layer, k)?;
         let v = pass.at(Site::V, layer, v)?;
@@ -138,8 +142,8 @@ impl Attention {
             }
         };
         let (k, v) = sequence.remember(layer, k, v)?; // [batch, key, head, d_head]
-        let k = self.for_every_head(k)?; // [batch, pos, head, d_head]
-        let v = self.for_every_head(v)?;
+        let k = for_every_head(k, 2, self.n_heads())?; // [batch, pos, head, d_head]
+        let v = for_every_head(v, 2, self.n_heads())?;
 
         let q = q.transpose(1, 2)?.contiguous()?; // [batch, head, query, d_head]
         let k = k.transpose(1, 2)?.contiguous()?; // [batch, head, key, d_head]
@@ -181,18 +185,6 @@ impl Attention {
                 self.projection.by_head(&[q, k, v.clone()])
             }
         }
-    }
-
-    /// Keys or values of fewer heads, each repeated for the query heads that share it:
-    /// `[batch, pos, key-value head, d_head]` to `[batch, pos, head, d_head]`.
-    fn for_every_head(&self, x: Tensor) -> CandleResult<Tensor> {
-        let (batch, pos, shared, d_head) = x.dims4()?;
-        let heads = self.n_heads();
-        if shared == heads {
-            return Ok(x);
-        }
-        let repeated = (batch, pos, shared, heads / shared, d_head);
-        x.unsqueeze(3)?.broadcast_as(repeated)?.flatten(2, 3)
     }
 
     /// What each head writes: `z[.., head, :] W_O[head]`, `[batch, pos, head, d_model]`.

@@ -1,6 +1,7 @@
 //! Which parts of the residual stream are asked for.
 
 use crate::math::Span;
+use candle_core::Tensor;
 
 /// Which parts of the residual stream, up to where, at which positions.
 ///
@@ -25,6 +26,8 @@ pub struct ResidOptions {
     pub(super) incl_embeds: bool,
     pub(super) expand_neurons: bool,
     pub(super) incl_remainder: bool,
+    pub(super) neuron_slice: Span,
+    pub(super) project_output_onto: Option<Tensor>,
 }
 
 /// Which components a decomposition has.
@@ -54,6 +57,8 @@ impl ResidOptions {
             incl_embeds: true,
             expand_neurons: true,
             incl_remainder: false,
+            neuron_slice: Span::all(),
+            project_output_onto: None,
         }
     }
 
@@ -129,6 +134,46 @@ impl ResidOptions {
     #[must_use]
     pub fn incl_remainder(mut self, on: bool) -> Self {
         self.incl_remainder = on;
+        self
+    }
+
+    /// Some neurons of each layer only, an index or a range, where components are neurons: `L0N3` of
+    /// `neuron_slice(3)`. The others are part of the `remainder`.
+    ///
+    /// ```
+    /// use ferrolens::model::{HookedTransformer, ResidOptions};
+    /// let model = HookedTransformer::from_pretrained("stories-2l")?;
+    /// let (_, cache) = model.run_with_cache("Once upon a time", ())?;
+    /// let options = ResidOptions::new().neuron_slice(2..5).pos_slice(-1);
+    /// let stack = cache.stack_neuron_results(&options)?; // [component, batch, d_model]
+    /// assert_eq!(stack.labels[..3], ["L0N2", "L0N3", "L0N4"]);
+    /// # Ok::<(), ferrolens::Error>(())
+    /// ```
+    #[must_use]
+    pub fn neuron_slice(mut self, neurons: impl Into<Span>) -> Self {
+        self.neuron_slice = neurons.into();
+        self
+    }
+
+    /// How far each component goes in these directions, in the place of the component itself: for
+    /// `[d_model]` the last dimension is gone, for `[d_model, directions]` it is that of the
+    /// directions. With `apply_ln` it is what the directions read through the norm.
+    ///
+    /// Components of `d_model` numbers are not made first, so that all neurons at all positions fit.
+    ///
+    /// ```
+    /// use ferrolens::model::{HookedTransformer, ResidOptions};
+    /// let model = HookedTransformer::from_pretrained("stories-2l")?;
+    /// let (_, cache) = model.run_with_cache("Once upon a", ())?;
+    /// let direction = model.tokens_to_residual_directions(" time")?; // [d_model]
+    /// let options = ResidOptions::new().apply_ln(true).project_output_onto(&direction);
+    /// let attrs = cache.get_full_resid_decomposition(&options)?; // [component, batch, pos]
+    /// assert_eq!(attrs.components.dims()[1..], [1, 4]);
+    /// # Ok::<(), ferrolens::Error>(())
+    /// ```
+    #[must_use]
+    pub fn project_output_onto(mut self, directions: &Tensor) -> Self {
+        self.project_output_onto = Some(directions.clone());
         self
     }
 }

@@ -1,25 +1,36 @@
 //! A stack of components in the making.
 
 use super::ResidualStack;
+use super::options::ResidOptions;
 use crate::error::{Error, Result};
 use crate::math::Span;
 use crate::model::cache::ActivationCache;
+use crate::model::parts::linear;
 use candle_core::{D, Tensor};
 
 /// A stack in the making.
 pub(super) struct Parts<'a> {
     cache: &'a ActivationCache,
     pos_slice: Span,
+    neuron_slice: Span,
+    /// `[d_model, directions]` that parts are projected onto, where they are.
+    onto: Option<Tensor>,
     /// `[component, ..]` each.
     stacks: Vec<Tensor>,
     labels: Vec<String>,
 }
 
 impl<'a> Parts<'a> {
-    pub(super) fn new(cache: &'a ActivationCache, pos_slice: Span) -> Self {
+    pub(super) fn new(
+        cache: &'a ActivationCache,
+        options: &ResidOptions,
+        onto: Option<Tensor>,
+    ) -> Self {
         Self {
             cache,
-            pos_slice,
+            pos_slice: options.pos_slice,
+            neuron_slice: options.neuron_slice,
+            onto,
             stacks: Vec::new(),
             labels: Vec::new(),
         }
@@ -37,9 +48,17 @@ impl<'a> Parts<'a> {
 
     fn push(&mut self, value: &Tensor, label: impl Into<String>) -> Result<()> {
         let value = self.pos_slice.of(value, value.rank() - 2)?;
-        self.stacks.push(value.unsqueeze(0)?);
+        self.stacks.push(self.projected(&value)?.unsqueeze(0)?);
         self.labels.push(label.into());
         Ok(())
+    }
+
+    /// `[.., d_model]`, or `[.., directions]` where parts are projected.
+    fn projected(&self, value: &Tensor) -> Result<Tensor> {
+        match &self.onto {
+            Some(onto) => Ok(linear(value, onto, None)?),
+            None => Ok(value.clone()),
+        }
     }
 
     pub(super) fn add_embeds(&mut self) -> Result<()> {
@@ -65,7 +84,7 @@ impl<'a> Parts<'a> {
                 let result = self.cache.get(("result", layer as isize))?; // [.., pos, head, d_model]
                 let result = self.pos_slice.of(&result, result.rank() - 3)?;
                 let heads = result.dim(D::Minus2)?;
-                self.push_last_but_one(&result)?;
+                self.push_last_but_one(&self.projected(&result)?)?;
                 heads
             }
             false => {
@@ -78,6 +97,7 @@ impl<'a> Parts<'a> {
                     .cache
                     .model()
                     .weight(&format!("blocks.{layer}.attn.W_O"))?;
+                let W_O = self.projected(&W_O)?; // [head, d_head, d_model]
                 let written = by_head.contiguous()?.matmul(&W_O.contiguous()?)?; // [head, rows, d_model]
                 dims.insert(0, heads);
                 dims.push(written.dim(2)?);
@@ -98,11 +118,13 @@ impl<'a> Parts<'a> {
             .cache
             .model()
             .weight(&format!("blocks.{layer}.mlp.W_out"))?;
-        let by_neuron = post.unsqueeze(D::Minus1)?.broadcast_mul(&W_out)?; // [.., d_mlp, d_model]
-        let neurons = by_neuron.dim(D::Minus2)?;
+        let neurons = self.neuron_slice.resolve(0, W_out.dims())?;
+        let post = self.neuron_slice.kept_in(&post, post.rank() - 1)?;
+        let W_out = self.projected(&self.neuron_slice.kept_in(&W_out, 0)?)?; // [neuron, d_model]
+        let by_neuron = post.unsqueeze(D::Minus1)?.broadcast_mul(&W_out)?; // [.., neuron, d_model]
         self.push_last_but_one(&by_neuron)?;
         self.labels
-            .extend((0..neurons).map(|neuron| format!("L{layer}N{neuron}")));
+            .extend(neurons.map(|neuron| format!("L{layer}N{neuron}")));
         Ok(())
     }
 
@@ -123,7 +145,8 @@ impl<'a> Parts<'a> {
         };
         let mut dims = like.dims().to_vec();
         dims[0] = 1;
-        self.stacks.push(vector.broadcast_as(dims)?);
+        self.stacks
+            .push(self.projected(vector)?.broadcast_as(dims)?);
         self.labels.push(label.to_owned());
         Ok(())
     }
@@ -134,7 +157,7 @@ impl<'a> Parts<'a> {
             0 => self.cache.get(("resid_pre", 0))?,
             layer => self.cache.get(("resid_post", layer as isize - 1))?,
         };
-        let whole = self.pos_slice.of(&whole, whole.rank() - 2)?;
+        let whole = self.projected(&self.pos_slice.of(&whole, whole.rank() - 2)?)?;
         let rest = match self.stacks.is_empty() {
             true => whole,
             false => (whole - Tensor::cat(&self.stacks, 0)?.sum(0)?)?,

@@ -12,7 +12,7 @@ pub(crate) enum AttentionInput {
     /// The same for queries, keys and values of all heads: `[batch, pos, d_model]`.
     Joint(Tensor),
     /// Queries', keys' and values' own for each head: `[batch, pos, head, d_model]` each, with as
-    /// many heads as there are keys for keys and values.
+    /// many heads as there are keys for keys and values, unless the run ungroups them.
     Split([Tensor; 3]),
 }
 
@@ -44,7 +44,7 @@ impl AttentionInput {
         let attn_in = resid_pre.unsqueeze(2)?.broadcast_as(every_head)?;
         let attn_in = pass.at(Site::AttnIn, layer, attn_in.contiguous()?)?; // [batch, pos, head, d_model]
         // Of the query heads that share keys and values, the first speaks for them.
-        let of_groups = match heads == shared {
+        let of_groups = match heads == shared || pass.ungroups() {
             true => attn_in.clone(),
             false => {
                 let groups = attn_in.reshape((batch, pos, shared, heads / shared, d_model))?;

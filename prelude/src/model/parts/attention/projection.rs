@@ -95,10 +95,13 @@ impl Projection {
         Ok([one(q)?, one(k)?, one(v)?])
     }
 
-    /// Three times `[batch, pos, head, d_model]` to three times `[batch, pos, head, d_head]`.
+    /// Three times `[batch, pos, head, d_model]` to three times `[batch, pos, head, d_head]`; keys and
+    /// values may have inputs for every query head.
     pub(super) fn by_head(&self, inputs: &[Tensor; 3]) -> CandleResult<[Tensor; 3]> {
         let one = |input: &Tensor, (weight, bias): &(Tensor, Tensor)| {
             let (batch, pos, heads, _) = input.dims4()?;
+            let weight = &for_every_head(weight.clone(), 0, heads)?;
+            let bias = &for_every_head(bias.clone(), 0, heads)?;
             let rows = input.permute((2, 0, 1, 3))?.flatten(1, 2)?; // [head, batch * pos, d_model]
             let product = rows.matmul(weight)?; // [head, batch * pos, d_head]
             let product = product.reshape((heads, batch, pos, ()))?;
@@ -108,4 +111,17 @@ impl Projection {
         let [to_q, to_k, to_v] = inputs;
         Ok([one(to_q, q)?, one(to_k, k)?, one(to_v, v)?])
     }
+}
+
+/// Keys or values of fewer heads, or their weights, each repeated for the query heads that share it:
+/// dimension `dim` is `heads` afterwards.
+pub(super) fn for_every_head(x: Tensor, dim: usize, heads: usize) -> CandleResult<Tensor> {
+    let shared = x.dim(dim)?;
+    if shared == heads {
+        return Ok(x);
+    }
+    let mut repeated = x.dims().to_vec();
+    repeated.insert(dim + 1, heads / shared);
+    let repeated = x.unsqueeze(dim + 1)?.broadcast_as(repeated)?;
+    repeated.flatten(dim, dim + 1)
 }
