@@ -7,6 +7,7 @@
 //! | plot a tensor | [`heatmap`], [`line`](line()), [`bar`], [`scatter`], [`histogram`] |
 //! | colour tokens by a value | [`coloured_tokens`] |
 //! | see how far a loop is | [`progress`](progress()) |
+//! | see a training as it runs | [`LiveTraining`] |
 //! | have plots in an exported page without a network | [`init_plotly`] |
 //!
 //! Tensors, data frames, series and plotly's [`Plot`](plotly::Plot) show themselves.
@@ -26,6 +27,7 @@ mod tables;
 mod tensors;
 mod text;
 mod tokens;
+mod training;
 
 pub use handle::{DisplayHandle, clear_output, display};
 pub use library::init_plotly;
@@ -36,3 +38,4 @@ pub use plots::{
 };
 pub use progress::{Progress, progress};
 pub use tokens::{ColouredTokens, coloured_tokens};
+pub use training::LiveTraining;

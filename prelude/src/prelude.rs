@@ -35,6 +35,10 @@ pub use crate::sae::Sae;
 pub use crate::sae::SaeConfig;
 pub use crate::sae::SaeSplice;
 pub use crate::sae::TopActs;
+pub use crate::sae::train::ActivationSource;
+pub use crate::sae::train::Penalty;
+pub use crate::sae::train::SaeTrainer;
+pub use crate::sae::train::TrainConfig;
 
 // Which parts wrote what, and what pulls where?
 pub use crate::analysis::Composition;
@@ -74,6 +78,7 @@ pub use crate::display::Javascript;
 pub use crate::display::Jpeg;
 pub use crate::display::Json;
 pub use crate::display::Latex;
+pub use crate::display::LiveTraining;
 pub use crate::display::Markdown;
 pub use crate::display::Png;
 pub use crate::display::Svg;

@@ -1,0 +1,60 @@
+//! The noise on pre-activations of the NSAE.
+
+use super::random::{normals, scrambled};
+use crate::error::Result;
+use candle_core::{DType, Device, Tensor};
+
+/// Where noise comes from.
+#[derive(Clone, Debug)]
+pub(super) enum Noise {
+    /// There is none.
+    None,
+    /// These numbers, `[n, d_sae]`.
+    #[cfg_attr(not(test), allow(dead_code))]
+    Given(Tensor),
+    /// Drawn from `N(0, sigma²)`; the seed decides all of it.
+    Drawn { sigma: f64, seed: u64 },
+}
+
+impl Noise {
+    /// Adds what belongs to this row of pre-activations. Where a pre-activation is so far below 0 that no
+    /// noise of less than six deviations makes it positive, it is left as it is.
+    pub(super) fn add_to_row(sigma: f32, seed: u64, row: usize, pre: &mut [f32]) {
+        let start = scrambled(seed ^ (row as u64).wrapping_mul(0x9e37_79b9));
+        let reach = -6. * sigma;
+        for (pair, pre) in pre.chunks_mut(2).enumerate() {
+            if pre.iter().all(|value| *value < reach) {
+                continue;
+            }
+            let (first, second) = normals(scrambled(start.wrapping_add(pair as u64)));
+            for (value, noise) in pre.iter_mut().zip([first, second]) {
+                *value += sigma * noise;
+            }
+        }
+    }
+
+    /// The same for all rows of a tensor, on any device.
+    pub(super) fn tensor(
+        &self,
+        rows: usize,
+        d_sae: usize,
+        device: &Device,
+    ) -> Result<Option<Tensor>> {
+        Ok(match self {
+            Self::None => None,
+            Self::Given(noise) => Some(noise.clone()),
+            Self::Drawn { sigma, seed } if device.is_cpu() => {
+                let mut values = vec![0f32; rows * d_sae];
+                for (row, values) in values.chunks_mut(d_sae).enumerate() {
+                    Self::add_to_row(*sigma as f32, *seed, row, values);
+                }
+                Some(Tensor::from_vec(values, (rows, d_sae), device)?)
+            }
+            Self::Drawn { sigma, seed } => {
+                device.set_seed(*seed)?;
+                let unit = Tensor::randn(0f32, 1., (rows, d_sae), device)?;
+                Some((unit.to_dtype(DType::F32)? * *sigma)?)
+            }
+        })
+    }
+}
