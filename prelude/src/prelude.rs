@@ -22,6 +22,11 @@ pub use crate::model::Run;
 pub use crate::model::model_names;
 
 // What if it computed something else?
+pub use crate::intervene::ErrorTerm;
+pub use crate::intervene::Intervention;
+pub use crate::intervene::Removal;
+pub use crate::intervene::Restore;
+pub use crate::intervene::Strength;
 pub use crate::math::Set as _;
 pub use crate::math::Span;
 pub use crate::math::set_at;

@@ -195,7 +195,7 @@ impl Span {
     }
 
     /// The entries as a range of a dimension; negative ends count from the back.
-    fn resolve(&self, dim: usize, dims: &[usize]) -> Result<Range<usize>> {
+    pub(crate) fn resolve(&self, dim: usize, dims: &[usize]) -> Result<Range<usize>> {
         let size = dims[dim];
         let from_back = |index: isize| match usize::try_from(index) {
             Ok(index) => Some(index),

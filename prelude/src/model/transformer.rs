@@ -115,7 +115,11 @@ impl HookedTransformer {
     ///
     /// # Errors
     /// As [`HookedTransformer::forward`], a hook on no hook point, and whatever a hook fails with.
-    pub fn run_with_hooks(&self, input: impl Into<Input>, hooks: &Hooks) -> Result<Tensor> {
+    pub fn run_with_hooks(
+        &self,
+        input: impl Into<Input>,
+        hooks: impl Into<Hooks>,
+    ) -> Result<Tensor> {
         self.run(input).hooks(hooks).logits()
     }
 
@@ -126,7 +130,7 @@ impl HookedTransformer {
     pub fn run_with_hooks_and_cache(
         &self,
         input: impl Into<Input>,
-        hooks: &Hooks,
+        hooks: impl Into<Hooks>,
         names_filter: impl IntoFilter,
     ) -> Result<(Tensor, ActivationCache)> {
         let run = self.run(input).hooks(hooks);
@@ -202,7 +206,7 @@ impl HookedTransformer {
     /// # Ok::<(), ferrolens::Error>(())
     /// ```
     #[must_use]
-    pub fn with_hooks(&self, hooks: &Hooks) -> Self {
+    pub fn with_hooks(&self, hooks: impl Into<Hooks>) -> Self {
         Self {
             hooks: self.hooks.clone().and(hooks),
             ..self.clone()

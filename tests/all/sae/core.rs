@@ -7,7 +7,7 @@ use crate::golden::{Golden, UNPROCESSED, assert_close, values};
 use candle_core::Tensor;
 use ferrolens::sae::{ActivationNorm, Gate, Gated, JumpRelu, Sae, SaeConfig, TopK};
 
-fn sae_lens(kind: &str) -> (Golden, Sae) {
+pub fn sae_lens(kind: &str) -> (Golden, Sae) {
     let golden = Golden::new(&format!("sae/sae_lens/{kind}"));
     let weights = golden.tensors("sae_weights.safetensors");
     let cfg = golden.json("cfg.json");
@@ -41,7 +41,7 @@ fn sae_lens(kind: &str) -> (Golden, Sae) {
     (golden, sae)
 }
 
-const KINDS: [&str; 7] = [
+pub const KINDS: [&str; 7] = [
     "standard",
     "standard_no_bdec_input",
     "standard_layer_norm",
