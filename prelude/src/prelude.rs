@@ -35,8 +35,10 @@ pub use crate::model::Hooks;
 
 // Which latents are active, and what do they write?
 pub use crate::sae::Gate;
+pub use crate::sae::RunWithSaes as _;
 pub use crate::sae::Sae;
 pub use crate::sae::SaeConfig;
+pub use crate::sae::SaeSplice;
 pub use crate::sae::TopActs;
 
 // Which parts wrote what, and what pulls where?

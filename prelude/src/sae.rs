@@ -4,6 +4,7 @@
 //! | --- | --- |
 //! | know which latents are active | [`Sae::encode`], [`Sae::encode_latents`], [`Sae::encode_top`] |
 //! | know what they write | [`Sae::decode`], `sae.W_dec` |
+//! | run a model through it, and change latents on the way | [`RunWithSaes`] |
 //! | know what is left | [`Sae::forward`], [`Sae::error`] |
 
 // The papers' symbols (W_enc, b_dec) are the names of weights.
@@ -18,10 +19,12 @@ mod load;
 pub mod metrics;
 mod normalize;
 mod place;
+mod splice;
 mod top_acts;
 pub mod train;
 
 pub use autoencoder::Sae;
 pub use config::{ActivationNorm, SaeConfig};
 pub use gate::{BatchTopK, Gate, Gated, JumpRelu, Matryoshka, Nsae, TopK};
+pub use splice::{IntoSplices, RunWithSaes, SaeSplice};
 pub use top_acts::TopActs;

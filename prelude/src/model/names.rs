@@ -1,9 +1,12 @@
 //! Hook points: typed names, with TransformerLens's spelling, read and written in this file only.
 
+mod inner;
 mod site;
 
+pub use inner::Inner;
 pub use site::Site;
 
+use super::config::Config;
 use crate::error::{Error, Result, suggestion};
 use std::fmt;
 use std::str::FromStr;
@@ -24,6 +27,7 @@ use std::str::FromStr;
 pub struct HookPoint {
     layer: Option<usize>,
     site: Site,
+    inner: Option<Inner>,
 }
 
 impl HookPoint {
@@ -31,7 +35,11 @@ impl HookPoint {
     /// outside the blocks (`layer` is then ignored).
     pub fn new(site: Site, layer: usize) -> Self {
         let layer = site.is_in_block().then_some(layer);
-        Self { layer, site }
+        Self {
+            layer,
+            site,
+            inner: None,
+        }
     }
 
     /// The layer of a point inside a block; nothing for points like `hook_embed`.
@@ -42,6 +50,41 @@ impl HookPoint {
     /// Which activation of the block or of the model this is.
     pub fn site(&self) -> Site {
         self.site
+    }
+
+    /// The point of an autoencoder that stands in the place of this activation, where this is one.
+    pub fn inner(&self) -> Option<Inner> {
+        self.inner
+    }
+
+    /// The point inside what stands in the place of this activation.
+    pub(crate) fn inside(self, inner: Inner) -> Self {
+        Self {
+            inner: Some(inner),
+            ..self
+        }
+    }
+
+    /// The width of the activation at each position, of one head or of all of them side by side, in a
+    /// model of this config; nothing where it depends on the prompt or is not known.
+    pub(crate) fn width(&self, config: &Config, heads_side_by_side: bool) -> Option<usize> {
+        if self.inner.is_some() {
+            return None;
+        }
+        let heads = match (heads_side_by_side, self.site) {
+            (false, _) => 1,
+            (true, Site::K | Site::V | Site::RotK) => config.key_value_heads(),
+            (true, _) => config.n_heads,
+        };
+        self.site.width(config).map(|width| width * heads)
+    }
+
+    /// Where positions stand among the dimensions, counted from the last.
+    pub(crate) fn dims_behind_pos(&self) -> usize {
+        match self.inner {
+            Some(inner) if inner.is_flat() => 2,
+            _ => self.site.dims_behind_pos(),
+        }
     }
 
     /// TransformerLens's canonical name, such as `blocks.0.hook_resid_pre`.
@@ -55,6 +98,10 @@ impl fmt::Display for HookPoint {
         match self.layer {
             Some(layer) => write!(f, "blocks.{layer}.{}", self.site.suffix()),
             None => f.write_str(self.site.suffix()),
+        }?;
+        match self.inner {
+            Some(inner) => write!(f, ".{}", inner.suffix()),
+            None => Ok(()),
         }
     }
 }
@@ -119,9 +166,16 @@ pub struct PointName {
 impl PointName {
     /// The hook point meant, in a model of `n_layers` layers where that is known.
     pub(crate) fn resolve(&self, n_layers: Option<usize>) -> Result<HookPoint> {
+        if let Some((outer, inner)) = Inner::split(&self.name) {
+            let outer = Self {
+                name: outer.to_owned(),
+                ..self.clone()
+            };
+            return Ok(outer.resolve(n_layers)?.inside(inner));
+        }
         let (site, layer) = self.site_and_layer()?;
         if !site.is_in_block() {
-            return Ok(HookPoint { layer: None, site });
+            return Ok(HookPoint::new(site, 0));
         }
         let Some(layer) = layer else {
             let suffix = site.suffix();
@@ -132,10 +186,7 @@ impl PointName {
             )));
         };
         let layer = resolve_layer(layer, n_layers).map_err(|error| error.context(&self.name))?;
-        Ok(HookPoint {
-            layer: Some(layer),
-            site,
-        })
+        Ok(HookPoint::new(site, layer))
     }
 
     fn site_and_layer(&self) -> Result<(Site, Option<isize>)> {

@@ -4,10 +4,12 @@ use super::backward::Backward;
 use super::filter::{NamesFilter, Offered};
 use super::hooks::{Direction, HookFunction, Hooks};
 use super::names::{HookPoint, Site};
+use super::splice::{Seen, Splice, Splices};
 use crate::error::{Error, Result};
 use crate::math::Span;
 use candle_core::Tensor;
 use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
 
 /// The hooks and captures of one forward pass, and what it has captured so far.
 pub(crate) struct Pass {
@@ -26,6 +28,11 @@ pub(crate) struct Pass {
     captured: Vec<(HookPoint, Tensor)>,
     /// What is to happen to gradients, in a run that goes back.
     backward: Option<Backward>,
+    splices: Splices,
+    /// What splices read that write elsewhere.
+    read: HashMap<HookPoint, Tensor>,
+    /// `[batch, pos]`, where the run starts with tokens.
+    tokens: Option<Tensor>,
 }
 
 /// Why a forward pass ended before its end.
@@ -88,6 +95,9 @@ impl Pass {
             unvisited,
             has_repeats: false,
             backward,
+            splices: Splices::default(),
+            read: HashMap::new(),
+            tokens: None,
         })
     }
 
@@ -96,12 +106,24 @@ impl Pass {
         self.pos_slice = positions;
     }
 
-    /// Whether a hook or the cache asked for this point.
+    /// Puts these in the places that they take.
+    pub(crate) fn splice(&mut self, splices: Splices) {
+        self.splices = splices;
+    }
+
+    /// Says what the tokens of the run are, `[batch, pos]`.
+    pub(crate) fn set_tokens(&mut self, tokens: &Tensor) {
+        self.tokens = Some(tokens.clone());
+    }
+
+    /// Whether a hook, the cache or a splice asked for this point.
     pub(crate) fn wants(&self, site: Site, layer: usize) -> bool {
         let point = HookPoint::new(site, layer);
         self.kept.contains(&point)
             || self.functions.contains_key(&point)
             || self.goes_back_through(&point)
+            || self.splices.at(&point).is_some()
+            || self.splices.read_elsewhere(&point)
     }
 
     fn goes_back_through(&self, point: &HookPoint) -> bool {
@@ -111,7 +133,10 @@ impl Pass {
 
     /// Whether nobody asked for anything, so that activations may be computed in fused form.
     pub(crate) fn wants_nothing(&self) -> bool {
-        self.kept.is_empty() && self.functions.is_empty() && self.backward.is_none()
+        self.kept.is_empty()
+            && self.functions.is_empty()
+            && self.backward.is_none()
+            && self.splices.is_empty()
     }
 
     /// Says that a point comes more often than once; the cache keeps the last.
@@ -128,6 +153,52 @@ impl Pass {
             return Ok(value);
         }
         let point = HookPoint::new(site, layer);
+        if let Some(splice) = self.splices.at(&point) {
+            let splice = Arc::clone(splice);
+            return self.through(splice.as_ref(), point, &value);
+        }
+        let value = self.visit(point, value)?;
+        if self.splices.read_elsewhere(&point) {
+            self.read.insert(point, value.clone());
+        }
+        Ok(value)
+    }
+
+    /// What a splice makes of the activation at its place.
+    fn through(
+        &mut self,
+        splice: &dyn Splice,
+        point: HookPoint,
+        original: &Tensor,
+    ) -> Step<Tensor> {
+        let input = match splice.reads() == point {
+            true => original.clone(),
+            false => self.read.get(&splice.reads()).cloned().ok_or_else(|| {
+                Error::new(format!(
+                    "what stands at `{point}` reads `{}`, which this run does not compute before it.",
+                    splice.reads()
+                ))
+            })?,
+        };
+        let inner = splice.inner().into_iter();
+        let is_hooked = inner
+            .map(|inner| point.inside(inner))
+            .any(|point| self.functions.contains_key(&point));
+        let tokens = self.tokens.clone();
+        let seen = Seen {
+            input: &input,
+            original,
+            tokens: tokens.as_ref(),
+            is_hooked,
+        };
+        let output = splice.run(seen, &mut |inner, value| {
+            self.visit(point.inside(inner), value)
+        })?;
+        Ok(output)
+    }
+
+    /// The activation to go on with at one point of the model, or of what stands in it.
+    fn visit(&mut self, point: HookPoint, value: Tensor) -> Step<Tensor> {
         let hooked = self.functions.get(&point);
         let kept = self.kept.contains(&point);
         if hooked.is_none() && !kept && !self.goes_back_through(&point) {
@@ -149,7 +220,7 @@ impl Pass {
             let whole = match &self.pos_slice {
                 None => value.detach().contiguous()?,
                 Some(positions) => {
-                    let dim = value.rank().saturating_sub(site.dims_behind_pos());
+                    let dim = value.rank().saturating_sub(point.dims_behind_pos());
                     positions.kept_in(&value.detach(), dim)?.contiguous()?
                 }
             };

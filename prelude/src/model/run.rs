@@ -268,6 +268,7 @@ impl Run {
         let scope = self.model.scope();
         let mut pass = Pass::new(scope, &self.hooks, kept, stop_when_done, backward, offered)?;
         pass.keep_positions(self.pos_slice);
+        pass.splice(self.model.splices().clone());
         let end = self.end()?;
         let prompt = match &self.start {
             Start::Input(input) => Some(self.model.prepare(input, self.side)?),
@@ -277,6 +278,9 @@ impl Run {
                 None
             }
         };
+        if let Some(prompt) = &prompt {
+            pass.set_tokens(&prompt.tokens);
+        }
         let mut past = None;
         let output = match self.steps(goal, end, prompt.as_ref(), &mut pass) {
             Ok((output, sequence)) => {

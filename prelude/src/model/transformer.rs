@@ -11,9 +11,10 @@ use super::padded::Padded;
 use super::pass::{Halt, Pass};
 use super::process::remove_norms;
 use super::run::Run;
+use super::splice::{Splice, Splices};
 use super::tokenizer::{PaddingSide, Tokenizer};
 use super::weights::Weights;
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, suggestion};
 use candle_core::{DType, Device, Tensor};
 use std::collections::HashMap;
 use std::fmt;
@@ -38,6 +39,8 @@ pub struct HookedTransformer {
     offered: Arc<Offered>,
     /// In place in every run of this scope: see [`HookedTransformer::with_hooks`].
     hooks: Hooks,
+    /// What stands in the place of activations in every run of this scope.
+    splices: Splices,
 }
 
 struct Inner {
@@ -79,6 +82,7 @@ impl HookedTransformer {
         Ok(Self {
             offered: Arc::new(offered),
             hooks: Hooks::new(),
+            splices: Splices::default(),
             inner: Arc::new(Inner {
                 device: embedding.device().clone(),
                 dtype: embedding.dtype(),
@@ -246,14 +250,45 @@ impl HookedTransformer {
             true => on,
             false => {
                 let mut now = self.offered.by_default.iter();
-                now.any(|point| point.site() == *site)
+                now.any(|point| point.site() == *site && point.inner().is_none())
             }
         };
         let switched_on: Vec<Site> = opt_in.filter(is_on).collect();
+        let offered = self.network().offered(&switched_on);
         Self {
-            offered: Arc::new(self.network().offered(&switched_on)),
+            offered: Arc::new(self.splices.offered(&offered, &self.plain_firing_order())),
             ..self.clone()
         }
+    }
+
+    /// The same model (it shares the weights) with something in the place of an activation, in every run
+    /// of this scope.
+    ///
+    /// # Errors
+    /// The model has no such hook points.
+    pub(crate) fn with_splice(&self, splice: Arc<dyn Splice>) -> Result<Self> {
+        let order = self.plain_firing_order();
+        for point in [splice.reads(), splice.replaces()] {
+            if !order.contains(&point) {
+                let known = order.iter().map(HookPoint::name);
+                return Err(Error::new(format!(
+                    "{} has no hook point `{point}`.{} `model.hook_points()` lists them all.",
+                    self.inner.config.model_name,
+                    suggestion(&point.name(), known)
+                )));
+            }
+        }
+        let splices = self.splices.clone().with(splice);
+        Ok(Self {
+            offered: Arc::new(splices.offered(&self.offered, &order)),
+            splices,
+            ..self.clone()
+        })
+    }
+
+    /// What stands in the place of activations in this scope.
+    pub(crate) fn splices(&self) -> &Splices {
+        &self.splices
     }
 
     /// A copy of the model with its weights on another device and of another type.
@@ -354,6 +389,17 @@ impl HookedTransformer {
 
     /// All hook points, the opt-in ones among them, in firing order.
     pub(crate) fn firing_order(&self) -> Vec<HookPoint> {
+        let order = self.plain_firing_order();
+        let all = Offered {
+            by_default: order.clone(),
+            opt_in: Vec::new(),
+            n_layers: self.offered.n_layers,
+        };
+        self.splices.offered(&all, &order).by_default
+    }
+
+    /// The same of the model itself, whatever stands in it.
+    fn plain_firing_order(&self) -> Vec<HookPoint> {
         let opt_in = self.network().offered(&[]).opt_in;
         let sites: Vec<Site> = opt_in.iter().map(HookPoint::site).collect();
         self.network().offered(&sites).by_default

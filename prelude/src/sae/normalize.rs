@@ -79,7 +79,7 @@ impl Sae {
     }
 
     /// An input as `[.., d_in]`.
-    fn flat(&self, x: &Tensor) -> Result<Tensor> {
+    pub(super) fn flat(&self, x: &Tensor) -> Result<Tensor> {
         let d_in = self.cfg.d_in;
         if !x.device().same_device(self.W_enc.device()) {
             return Err(Error::new(format!(

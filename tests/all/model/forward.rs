@@ -315,7 +315,8 @@ fn hook_points_come_in_the_order_of_the_forward_pass() {
             "`{name}` is not offered"
         );
     }
-    assert_eq!(ours.len(), theirs.len());
+    // `mlp.hook_in` and `mlp.hook_out` of three layers, which transcoders read and write.
+    assert_eq!(ours.len(), theirs.len() + 2 * 3);
     assert!(
         model
             .opt_in_hook_points()

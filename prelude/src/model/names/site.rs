@@ -1,5 +1,7 @@
 //! The table of activations: every place where a name of a hook point is spelled.
 
+use crate::model::config::Config;
+
 macro_rules! sites {
     ($($(#[$doc:meta])* $site:ident $place:ident $suffix:literal),* $(,)?) => {
         /// The activations that some model family computes, in the order in which they are computed.
@@ -87,6 +89,8 @@ sites! {
     Ln2Scale BLOCK "ln2.hook_scale",
     /// The second norm before its `w` and `b`, `[batch, pos, d_model]`.
     Ln2Normalized BLOCK "ln2.hook_normalized",
+    /// Opt-in: what the MLP reads, behind its norm, `[batch, pos, d_model]`. Transcoders are trained on it.
+    MlpHookIn BLOCK "mlp.hook_in",
     /// MLP before the activation function, `[batch, pos, d_mlp]`.
     Pre BLOCK "mlp.hook_pre",
     /// The linear half of a gated MLP, `[batch, pos, d_mlp]`.
@@ -99,6 +103,8 @@ sites! {
     MlpLnNormalized BLOCK "mlp.ln.hook_normalized",
     /// MLP after the activation function, `[batch, pos, d_mlp]`.
     Post BLOCK "mlp.hook_post",
+    /// Opt-in: what the MLP writes, before the norm behind it where there is one, `[batch, pos, d_model]`.
+    MlpHookOut BLOCK "mlp.hook_out",
     /// What the norm after the MLP divides by, `[batch, pos, 1]`.
     Ln2PostScale BLOCK "ln2_post.hook_scale",
     /// The norm after the MLP before its `w`, `[batch, pos, d_model]`.
@@ -118,6 +124,35 @@ sites! {
 }
 
 impl Site {
+    /// The size of the last dimension; nothing where the prompt decides it, or where it is 1.
+    pub(super) fn width(self, config: &Config) -> Option<usize> {
+        match self {
+            Site::Q
+            | Site::K
+            | Site::V
+            | Site::QNormNormalized
+            | Site::KNormNormalized
+            | Site::RotQ
+            | Site::RotK
+            | Site::Z => Some(config.d_head),
+            Site::Pre | Site::PreLinear | Site::Mid | Site::MlpLnNormalized | Site::Post => {
+                Some(config.d_mlp)
+            }
+            Site::UnembedOut => Some(config.d_vocab),
+            Site::AttnScores
+            | Site::Pattern
+            | Site::Ln1Scale
+            | Site::QNormScale
+            | Site::KNormScale
+            | Site::Ln1PostScale
+            | Site::Ln2Scale
+            | Site::MlpLnScale
+            | Site::Ln2PostScale
+            | Site::LnFinalScale => None,
+            _ => Some(config.d_model),
+        }
+    }
+
     /// Where positions stand among the dimensions, counted from the last: those of queries in scores
     /// and patterns.
     pub(crate) fn dims_behind_pos(self) -> usize {

@@ -16,6 +16,19 @@ fn every_point_reads_back_what_it_writes() {
 }
 
 #[test]
+fn points_inside_an_autoencoder_are_read_too() {
+    let written = "blocks.3.attn.hook_z.hook_sae_acts_post";
+    let point: HookPoint = written.parse().unwrap();
+    assert_eq!((point.name().as_str(), point.layer()), (written, Some(3)));
+    assert_eq!(point.inner(), Some(Inner::SaeActsPost));
+    assert_eq!(
+        name("resid_pre-1.hook_sae_error"),
+        name(("hook_resid_pre.hook_sae_error", -1))
+    );
+    assert!(name("blocks.12.hook_resid_pre.hook_sae_input").contains("12 layers"));
+}
+
+#[test]
 fn short_names_follow_get_act_name() {
     assert_eq!(name(("resid_pre", 5)), "blocks.5.hook_resid_pre");
     assert_eq!(name("resid_pre5"), "blocks.5.hook_resid_pre");

@@ -61,7 +61,7 @@ impl Mlp {
 
     /// Its hook points, in firing order.
     pub(crate) fn sites(&self) -> Vec<(Site, On)> {
-        let mut sites = vec![(Site::Pre, On::Default)];
+        let mut sites = vec![(Site::MlpHookIn, On::Asked), (Site::Pre, On::Default)];
         if self.W_gate.is_some() {
             sites.push((Site::PreLinear, On::Default));
         }
@@ -70,11 +70,13 @@ impl Mlp {
             sites.extend(ln.sites());
         }
         sites.push((Site::Post, On::Default));
+        sites.push((Site::MlpHookOut, On::Asked));
         sites
     }
 
     /// `[batch, pos, d_model]` to the same shape.
     pub(crate) fn forward(&self, x: &Tensor, layer: usize, pass: &mut Pass) -> Step<Tensor> {
+        let x = &pass.at(Site::MlpHookIn, layer, x.clone())?; // [batch, pos, d_model]
         let post = match &self.W_gate {
             None => {
                 let pre = linear(x, &self.W_in, Some(&self.b_in))?; // [batch, pos, d_mlp]
@@ -95,7 +97,8 @@ impl Mlp {
             }
         };
         let post = pass.at(Site::Post, layer, post)?;
-        Ok(linear(&post, &self.W_out, Some(&self.b_out))?)
+        let out = linear(&post, &self.W_out, Some(&self.b_out))?; // [batch, pos, d_model]
+        pass.at(Site::MlpHookOut, layer, out)
     }
 
     fn activate(&self, pre: &Tensor) -> CandleResult<Tensor> {
