@@ -5,7 +5,7 @@
 //! use ferrolens::{intervene::Intervention, model::HookedTransformer};
 //! let model = HookedTransformer::from_pretrained("stories-2l")?;
 //! let prompt = "Once upon a time";
-//! let no_mlp = Intervention::zero("blocks.0.hook_mlp_out").at(-1);
+//! let no_mlp = Intervention::zero("blocks.0.hook_mlp_out").at(-2);
 //! let no_head = Intervention::zero("blocks.1.attn.hook_z").heads(3);
 //!
 //! let clean = model.run(prompt).loss()?;

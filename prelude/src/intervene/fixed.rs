@@ -30,7 +30,7 @@ impl Intervention {
     /// use ferrolens::{intervene::Intervention, model::HookedTransformer};
     /// let model = HookedTransformer::from_pretrained("stories-2l")?;
     /// let usual = model.cache_only(["Lily saw a cat.", "Tom had a red ball."], "blocks.1.hook_mlp_out")?;
-    /// let ablation = Intervention::mean("blocks.1.hook_mlp_out", &usual).at(-1);
+    /// let ablation = Intervention::mean("blocks.1.hook_mlp_out", &usual).at(2..);
     /// let loss = model.run("Once upon a time").hooks(&ablation).loss()?;
     /// # Ok::<(), ferrolens::Error>(())
     /// ```

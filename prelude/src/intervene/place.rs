@@ -181,7 +181,7 @@ pub(super) struct Layout {
 
 impl Layout {
     fn of(point: &HookPoint, rank: usize) -> Self {
-        let behind = point.site().dims_behind_pos();
+        let behind = point.dims_behind_pos();
         Self {
             position: rank.saturating_sub(behind),
             head: match point.site() {

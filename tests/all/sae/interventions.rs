@@ -5,7 +5,7 @@
 
 mod activations;
 mod errors;
-mod latents;
+pub mod latents;
 mod norms;
 
 use super::core::sae_lens;

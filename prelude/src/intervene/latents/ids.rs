@@ -13,7 +13,7 @@ pub struct Latents(Vec<i64>);
 impl Latents {
     /// # Errors
     /// There are none, or one is not the autoencoder's.
-    pub(super) fn of(&self, sae: &Sae) -> Result<Vec<u32>> {
+    pub(crate) fn of(&self, sae: &Sae) -> Result<Vec<u32>> {
         let ids: Vec<u32> = self
             .0
             .iter()

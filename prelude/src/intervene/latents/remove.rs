@@ -40,8 +40,8 @@ impl Intervention {
     /// # let sae = Sae::new(cfg, W_enc, zeros(512)?, W_dec, zeros(d)?, Gate::Relu)?;
     /// let removal = Intervention::remove_latents(&sae, [7, 9], Removal::AtOnce)?;
     /// let loss = model.run("Once upon a time").hooks(&removal).loss()?;
-    /// let at_the_end = model.run("Once upon a time").hooks(removal.at(-1)).loss()?;
-    /// # assert!(loss != at_the_end);
+    /// let at_one = model.run("Once upon a time").hooks(removal.at(-2)).loss()?;
+    /// # assert!(loss != at_one);
     /// # Ok::<(), ferrolens::Error>(())
     /// ```
     ///

@@ -68,10 +68,16 @@ fn interventions_that_transformer_lens_made() {
     let mean = Intervention::mean(mid, clean[mid].clone()).rows(0).at(-2);
     recorded.check("mean_ablate_mlp_post_pos-2", &mean);
     let vector = &recorded.values["steer/vec"];
-    let steer = Intervention::steer(("resid_pre", 1), vector, 2.)
-        .unwrap()
-        .at(3..);
-    recorded.check("steer", &steer);
+    let resid_pre = ("resid_pre", 1);
+    let steer = Intervention::steer(resid_pre, vector, 2.).unwrap();
+    recorded.check("steer_resid_pre_from_pos3", steer.at(3..));
+    let clean = recorded.model.cache_only(&recorded.tokens, resid_pre);
+    let of_first = clean.unwrap()[resid_pre].narrow(0, 0, 1).unwrap();
+    let patch = Intervention::patch(resid_pre, &of_first).rows(1).at(4);
+    recorded.check("patch_resid_pre_pos4_row0_into_row1", &patch);
+    let knockout = Intervention::replace(("attn_scores", 0), f64::NEG_INFINITY);
+    let knockout = knockout.heads(0).at(5..).neurons(2);
+    recorded.check("scores_knockout_L0H0", &knockout);
 }
 
 #[test]

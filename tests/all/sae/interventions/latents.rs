@@ -89,7 +89,7 @@ fn the_two_ways_agree_for_one_latent_without_a_bias() {
 }
 
 /// The model and encoders of the second notebook.
-fn workflow() -> (HookedTransformer, Vec<Sae>, Vec<Tensor>, Golden) {
+pub fn workflow() -> (HookedTransformer, Vec<Sae>, Vec<Tensor>, Golden) {
     let golden = Golden::new("gpt_neo/workflow_001");
     let model = Golden::new("gpt_neo").model(LoadOptions::new());
     let encoders = [("18_morning_sun", 0), ("98_hardy_firefly", 1)];
