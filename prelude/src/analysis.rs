@@ -2,9 +2,15 @@
 
 mod components;
 mod composition;
+pub mod directions;
 mod heads;
 mod prompt;
 
 pub use composition::Composition;
+pub use directions::{
+    CosineHistogram, DecoderCosines, LatentPairs, LatentRanking, LatentTokens, SparseCombination,
+    TokenWeight, covariance, covariance_matched_directions, difference_directions,
+    isotropic_directions,
+};
 pub use heads::{DetectHead, ErrorMeasure, HeadPattern, detection_pattern};
 pub use prompt::{AnswerToken, PromptTest, TestPrompt, TopToken};

@@ -41,6 +41,13 @@ pub use crate::sae::SaeConfig;
 pub use crate::sae::SaeSplice;
 pub use crate::sae::TopActs;
 
+// How good is an autoencoder, and what are its directions like?
+pub use crate::analysis::CosineHistogram;
+pub use crate::analysis::covariance_matched_directions;
+pub use crate::analysis::isotropic_directions;
+pub use crate::sae::metrics::LossMetrics;
+pub use crate::sae::metrics::SaeMetrics;
+
 // Which parts wrote what, and what pulls where?
 pub use crate::analysis::Composition;
 pub use crate::analysis::DetectHead;
