@@ -36,6 +36,7 @@
 
 mod edit;
 mod fixed;
+mod indices;
 mod intervention;
 mod latents;
 mod patch;
@@ -46,9 +47,9 @@ mod source;
 mod steer;
 mod subspace;
 
+pub use indices::Indices;
 pub use intervention::Intervention;
 pub use latents::{ErrorTerm, LatentValues, Latents, Removal};
-pub use place::Indices;
 pub use restore::Restore;
 pub use source::Source;
 pub use steer::Strength;

@@ -1,7 +1,8 @@
 //! The value itself: where, what, and what happens to the norm afterwards.
 
 use super::edit::Edit;
-use super::place::{Indices, Place};
+use super::indices::Indices;
+use super::place::Place;
 use super::restore::Restore;
 use super::subspace::Subspace;
 use crate::error::Result;

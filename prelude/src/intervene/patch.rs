@@ -1,8 +1,9 @@
 //! Activations of another run in the place of this one's.
 
 use super::edit::Edit;
+use super::indices::Indices;
 use super::intervention::Intervention;
-use super::place::{Chosen, Indices, select};
+use super::place::{Chosen, select};
 use super::source::Source;
 use crate::error::{Error, Result};
 use crate::model::IntoFilter;

@@ -205,7 +205,7 @@ impl HookedTransformer {
     /// ```
     /// use ferrolens::model::{HookedTransformer, Hooks};
     /// let model = HookedTransformer::from_pretrained("stories-2l")?;
-    /// let ablated = model.with_hooks(&Hooks::new().add(("mlp_out", 0), |value, _| value.zeros_like()));
+    /// let ablated = model.with_hooks(Hooks::new().add(("mlp_out", 0), |value, _| value.zeros_like()));
     /// assert!(ablated.loss("Once upon a time")? > model.loss("Once upon a time")?);
     /// # Ok::<(), ferrolens::Error>(())
     /// ```

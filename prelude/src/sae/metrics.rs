@@ -14,8 +14,10 @@ mod activity;
 mod density;
 mod losses;
 mod reconstruction;
+mod report;
 mod spread;
 
 pub use density::{Density, DensityHistogram};
-pub use losses::{LossMetrics, LossReport};
-pub use reconstruction::{SaeMetrics, SaeReport};
+pub use losses::LossMetrics;
+pub use reconstruction::SaeMetrics;
+pub use report::{LossReport, SaeReport};

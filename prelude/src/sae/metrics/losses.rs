@@ -1,11 +1,11 @@
 //! What a model loses where an autoencoder's reconstruction stands in the place of an activation.
 
+use super::report::LossReport;
 use crate::error::{Error, Result};
 use crate::math::log_softmax;
 use crate::model::{HookPoint, HookedTransformer, Hooks, Input};
 use crate::sae::{RunWithSaes, Sae};
 use candle_core::{D, DType, Tensor};
-use polars::prelude::{Column, DataFrame};
 use std::fmt;
 
 /// Losses of a model as it is, and with its activation at an autoencoder's hook point replaced by zeros,
@@ -243,83 +243,5 @@ impl fmt::Debug for LossMetrics {
             self.sae.name(),
             self.sums.predictions
         )
-    }
-}
-
-/// What [`LossMetrics`] found, in nats.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct LossReport {
-    /// How many predictions the losses are means of.
-    pub predictions: u64,
-    /// How many positions the divergences are means of: the last of each prompt counts too.
-    pub positions: u64,
-    /// The loss of the model as it is.
-    pub clean: f64,
-    /// The loss with zeros at the hook point.
-    pub zero: f64,
-    /// The loss with the mean activation at the hook point.
-    pub mean: f64,
-    /// The loss with the reconstruction at the hook point.
-    pub recon: f64,
-    /// `KL(clean ‖ zero)` of what comes next.
-    pub kl_zero: f64,
-    /// `KL(clean ‖ mean)`.
-    pub kl_mean: f64,
-    /// `KL(clean ‖ reconstructed)`.
-    pub kl_recon: f64,
-}
-
-impl LossReport {
-    /// `(zero - recon) / (zero - clean)`: 1 for a perfect reconstruction, 0 for one that is worth no more
-    /// than zeros (SAELens's `ce_loss_score`).
-    pub fn loss_recovered(&self) -> f64 {
-        (self.zero - self.recon) / (self.zero - self.clean)
-    }
-
-    /// `(mean - recon) / (mean - clean)`: the same against mean ablation, a harder comparison.
-    pub fn loss_recovered_from_mean(&self) -> f64 {
-        (self.mean - self.recon) / (self.mean - self.clean)
-    }
-
-    /// `(KL zero - KL recon) / KL zero` (SAELens's `kl_div_score`).
-    pub fn kl_recovered(&self) -> f64 {
-        (self.kl_zero - self.kl_recon) / self.kl_zero
-    }
-
-    /// One row a measure: `measure`, `value`, `formula`.
-    ///
-    /// # Errors
-    /// There is no room for it.
-    pub fn to_df(&self) -> Result<DataFrame> {
-        let rows = [
-            ("loss, clean", self.clean, "E -log p(next token)"),
-            ("loss, zero ablation", self.zero, ""),
-            ("loss, mean ablation", self.mean, ""),
-            ("loss, reconstructed", self.recon, ""),
-            (
-                "loss recovered",
-                self.loss_recovered(),
-                "(zero - recon) / (zero - clean)",
-            ),
-            (
-                "loss recovered from mean",
-                self.loss_recovered_from_mean(),
-                "(mean - recon) / (mean - clean)",
-            ),
-            ("KL, zero ablation", self.kl_zero, "E KL(clean ‖ zero)"),
-            ("KL, mean ablation", self.kl_mean, "E KL(clean ‖ mean)"),
-            ("KL, reconstructed", self.kl_recon, "E KL(clean ‖ recon)"),
-            (
-                "KL recovered",
-                self.kl_recovered(),
-                "(KL zero - KL recon) / KL zero",
-            ),
-        ];
-        let columns = vec![
-            Column::new("measure".into(), rows.map(|row| row.0)),
-            Column::new("value".into(), rows.map(|row| row.1)),
-            Column::new("formula".into(), rows.map(|row| row.2)),
-        ];
-        Ok(DataFrame::new(rows.len(), columns)?)
     }
 }

@@ -2,11 +2,11 @@
 
 use super::activity::Activity;
 use super::density::Density;
+use super::report::SaeReport;
 use super::spread::{Spread, on_host};
 use crate::error::{Error, Result};
 use crate::sae::Sae;
 use candle_core::{DType, Tensor};
-use polars::prelude::{Column, DataFrame};
 use std::fmt;
 
 /// Below this, SAELens divides by 1 instead of by a norm.
@@ -233,94 +233,5 @@ impl fmt::Debug for SaeMetrics {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let tokens = self.sums.tokens;
         write!(f, "SaeMetrics of {} after {tokens} tokens", self.sae.name())
-    }
-}
-
-/// What [`SaeMetrics`] found. `x` is what is to be reconstructed: what a transcoder is to write.
-#[derive(Clone, Debug, PartialEq)]
-pub struct SaeReport {
-    /// How many tokens were measured.
-    pub tokens: u64,
-    /// `E Σ_i [a_i ≠ 0]`: active latents a token.
-    pub l0: f64,
-    /// `E Σ_i |a_i|`.
-    pub l1: f64,
-    /// `E |x - x̂|²`, summed over dimensions (SAELens's `mse`).
-    pub l2: f64,
-    /// `E |x - x̂|² / d`, the mean over dimensions too.
-    pub mse: f64,
-    /// `1 - Σ |x - x̂|² / Σ |x - mean x|²` over all tokens (SAELens's `explained_variance`).
-    pub explained_variance: f64,
-    /// `E (1 - |x - x̂|² / |x - mean x|²)`, with the mean of each batch (SAELens's
-    /// `explained_variance_legacy`, and older papers): tokens near the mean weigh much. NaN where each
-    /// batch was a single token.
-    pub explained_variance_per_token: f64,
-    /// `1 - Var(x - x̂) / Var(x)`, summed over dimensions: a constant offset of the reconstruction does
-    /// not count (dictionary_learning's `frac_variance_explained`).
-    pub fraction_of_variance_explained: f64,
-    /// `E |x|`.
-    pub norm_in: f64,
-    /// `E |x̂|`.
-    pub norm_out: f64,
-    /// `E (|x̂| / |x|)`: below 1 where latents are suppressed (SAELens's `l2_ratio`; norms under 1e-4
-    /// count as 1).
-    pub norm_ratio: f64,
-    /// `E x·x̂ / (|x| |x̂|)`; 0 where one of them is 0.
-    pub cosine: f64,
-    /// `E |x̂|² / E x·x̂`: the factor that reconstructions are too long by (equation 10 of Rajamanoharan
-    /// et al. 2024, arXiv 2404.16014). Over all tokens at once; SAELens takes the mean over batches.
-    pub relative_reconstruction_bias: f64,
-    /// How often each latent is active.
-    pub density: Density,
-}
-
-impl SaeReport {
-    /// One row a measure: `measure`, `value`, `formula`.
-    ///
-    /// # Errors
-    /// There is no room for it.
-    pub fn to_df(&self) -> Result<DataFrame> {
-        let rows = [
-            ("tokens", self.tokens as f64, ""),
-            ("L0", self.l0, "E Σ [a_i ≠ 0]"),
-            ("L1", self.l1, "E Σ |a_i|"),
-            ("L2", self.l2, "E |x - x̂|²"),
-            ("mean squared error", self.mse, "E |x - x̂|² / d"),
-            (
-                "explained variance",
-                self.explained_variance,
-                "1 - Σ |x - x̂|² / Σ |x - mean x|²",
-            ),
-            (
-                "explained variance per token",
-                self.explained_variance_per_token,
-                "E (1 - |x - x̂|² / |x - mean x|²)",
-            ),
-            (
-                "fraction of variance explained",
-                self.fraction_of_variance_explained,
-                "1 - Var(x - x̂) / Var(x)",
-            ),
-            ("norm of input", self.norm_in, "E |x|"),
-            ("norm of reconstruction", self.norm_out, "E |x̂|"),
-            ("norm ratio", self.norm_ratio, "E |x̂| / |x|"),
-            ("cosine", self.cosine, "E x·x̂ / (|x| |x̂|)"),
-            (
-                "relative reconstruction bias",
-                self.relative_reconstruction_bias,
-                "E |x̂|² / E x·x̂",
-            ),
-            (
-                "fraction alive",
-                self.density.fraction_alive(),
-                "latents ever active / d_sae",
-            ),
-        ];
-        let columns = vec![
-            Column::new("measure".into(), rows.map(|row| row.0)),
-            Column::new("value".into(), rows.map(|row| row.1)),
-            Column::new("formula".into(), rows.map(|row| row.2)),
-        ];
-        Ok(DataFrame::new(rows.len(), columns)?)
     }
 }

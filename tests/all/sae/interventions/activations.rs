@@ -298,7 +298,7 @@ fn half_precision_stays_half_precision() {
     for it in [
         Intervention::steer(point, &direction, Strength::ShareOfNorm(1.)).unwrap(),
         Intervention::project_out(point, &direction).unwrap(),
-        Intervention::mean(point, &ones(&[2, 3, 4])).at([0, 2]),
+        Intervention::mean(point, ones(&[2, 3, 4])).at([0, 2]),
         Intervention::replace(point, &direction),
     ] {
         let ours = it.apply(&x, &point).unwrap();

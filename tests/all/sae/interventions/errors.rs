@@ -7,7 +7,7 @@ use ferrolens::intervene::{ErrorTerm, Intervention, Removal, Restore};
 use ferrolens::model::Hooks;
 
 fn run(hooks: impl Into<Hooks>) -> String {
-    message(gpt2().run(&tokens()).hooks(hooks).logits())
+    message(gpt2().run(tokens()).hooks(hooks).logits())
 }
 
 fn says(message: &str, words: &[&str]) {
@@ -144,13 +144,13 @@ fn directions_that_do_not_fit() {
 #[test]
 fn recordings_that_do_not_fit() {
     let (model, point) = (gpt2(), "blocks.0.hook_mlp_out");
-    let cache = model.cache_only(&tokens(), point).unwrap();
+    let cache = model.cache_only(tokens(), point).unwrap();
     let elsewhere = Intervention::patch("blocks.1.hook_mlp_out", &cache);
     says(
         &run(&elsewhere),
         &["blocks.1.hook_mlp_out", "does not hold"],
     );
-    let patch = |dims: &[usize]| Intervention::patch(point, &ones(dims));
+    let patch = |dims: &[usize]| Intervention::patch(point, ones(dims));
     says(&run(patch(&[1, 12, 32])), &["12 positions", "patch_from"]);
     says(&run(patch(&[1, 12, 32]).at(14)), &["12 positions"]);
     says(&run(patch(&[3, 18, 32])), &["3 prompts", "2"]);
@@ -160,7 +160,7 @@ fn recordings_that_do_not_fit() {
     );
     let uneven = Intervention::patch_from(point, &cache, [1, 2, 3]).at([1, 2]);
     says(&run(&uneven), &["3 positions", "of 2"]);
-    let short = Intervention::resample(point, &ones(&[4, 12, 32]), 0);
+    let short = Intervention::resample(point, ones(&[4, 12, 32]), 0);
     says(&run(&short), &["12 positions", "has 18"]);
     let restored = |restore| run(Intervention::restore(point, restore));
     says(&restored(Restore::Norm(f64::NAN)), &["NaN is not a norm"]);

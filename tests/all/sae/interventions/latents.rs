@@ -3,9 +3,9 @@
 use super::{gpt2, relu_sae, standard, tokens};
 use crate::golden::{Golden, PROCESSED, assert_close, values};
 use crate::sae::core::{KINDS, sae_lens};
-use candle_core::{D, IndexOp, Tensor};
+use candle_core::{D, DType, IndexOp, Tensor};
 use ferrolens::intervene::{ErrorTerm, Intervention, Removal};
-use ferrolens::model::{ActivationCache, HookedTransformer, LoadOptions};
+use ferrolens::model::{ActivationCache, HookPoint, HookedTransformer, LoadOptions};
 use ferrolens::sae::Sae;
 
 /// The norms of these hook points, `[point, pos]`, as the first notebook's helper computes them.
@@ -261,6 +261,31 @@ fn latents_are_set_to_values_of_their_own() {
                 let expected = before[at] + steps[0] * rows[0][at] + steps[1] * rows[1][at];
                 assert!((after[at] - expected).abs() < 1e-5, "{row} {pos} {at}");
             }
+        }
+    }
+}
+
+#[test]
+fn half_precision_models_keep_their_type() {
+    let point: HookPoint = "blocks.1.hook_resid_pre".parse().unwrap();
+    let x = Golden::new("sae").tensors("input.safetensors")["x"].clone();
+    let half = x.to_dtype(DType::BF16).unwrap();
+    for kind in KINDS {
+        let sae = sae_lens(kind).1;
+        let mut interventions = vec![
+            Intervention::remove_latents(&sae, [2, 81], Removal::AtOnce).unwrap(),
+            Intervention::reconstruct(&sae, ErrorTerm::Dropped).unwrap(),
+        ];
+        for error in [ErrorTerm::Kept, ErrorTerm::Dropped] {
+            interventions.push(Intervention::set_latents(&sae, [2, 81], 1., error).unwrap());
+        }
+        for it in interventions {
+            let ours = it.apply(&half, &point).unwrap();
+            assert_eq!(ours.dtype(), DType::BF16, "{it:?}");
+            let exact = it
+                .apply(&half.to_dtype(DType::F32).unwrap(), &point)
+                .unwrap();
+            assert_close(kind, &ours.to_dtype(DType::F32).unwrap(), &exact, 0.1);
         }
     }
 }

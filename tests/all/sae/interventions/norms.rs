@@ -13,7 +13,7 @@ fn norms(x: &Tensor) -> Tensor {
 }
 
 fn clean() -> Tensor {
-    gpt2().cache_only(&tokens(), POINT).unwrap()[POINT].clone()
+    gpt2().cache_only(tokens(), POINT).unwrap()[POINT].clone()
 }
 
 fn ablated(restore: Option<Restore>) -> Tensor {

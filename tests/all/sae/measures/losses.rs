@@ -5,7 +5,10 @@ use crate::golden::{Golden, values};
 use crate::sae::core::{KINDS, sae_lens};
 use crate::sae::interventions::{gpt2, message, tokens};
 use candle_core::{Device, IndexOp, Tensor};
+use ferrolens::intervene::{ErrorTerm, Intervention};
+use ferrolens::model::Hooks;
 use ferrolens::sae::metrics::LossMetrics;
+use ferrolens::sae::{Gate, Sae, SaeConfig};
 
 #[test]
 fn losses_of_every_kind_are_as_recorded() {
@@ -92,7 +95,7 @@ fn the_mean_is_that_of_the_batch_or_one_given() {
     given.update(&tokens).unwrap();
     let (of_batch, given) = (of_batch.finish().unwrap(), given.finish().unwrap());
     assert_near("mean", of_batch.mean, given.mean, 1e-5);
-    let hooks = ferrolens::intervene::Intervention::mean(point, &x);
+    let hooks = Intervention::mean(point, &x);
     let by_hand = model.run(&tokens).hooks(&hooks).loss().unwrap();
     assert_near("mean", of_batch.mean, f64::from(by_hand), 1e-5);
     assert!((of_batch.mean - of_batch.zero).abs() > 1e-3);
@@ -111,4 +114,60 @@ fn what_cannot_be_measured_is_a_sentence() {
     assert!(wide.contains("width 32") && wide.contains("128"), "{wide}");
     sae.cfg.hook_name = None;
     assert!(message(LossMetrics::new(&model, &sae)).contains("hook_name"));
+}
+
+#[test]
+fn a_transcoder_s_place_is_where_it_writes() {
+    let (model, tokens) = (gpt2(), tokens());
+    let mut sae = sae_lens("standard_no_bdec_input").1;
+    sae.cfg.hook_name = Some("blocks.1.ln2.hook_normalized".into());
+    sae.cfg.hook_name_out = Some("blocks.1.hook_mlp_out".into());
+    let mut metrics = LossMetrics::new(&model, &sae).unwrap();
+    metrics.update(&tokens).unwrap();
+    let report = metrics.finish().unwrap();
+    let loss = |hooks: Hooks| f64::from(model.run(&tokens).hooks(hooks).loss().unwrap());
+    let zero = loss(Intervention::zero("blocks.1.hook_mlp_out").hooks());
+    assert_near("zero", report.zero, zero, 1e-5);
+    let read = model
+        .cache_only(&tokens, "blocks.1.ln2.hook_normalized")
+        .unwrap();
+    let written = sae.forward(&read["blocks.1.ln2.hook_normalized"]).unwrap();
+    let recon = loss(Intervention::patch("blocks.1.hook_mlp_out", &written).hooks());
+    assert_near("recon", report.recon, recon, 1e-5);
+    assert!((zero - recon).abs() > 1e-3);
+}
+
+#[test]
+fn of_one_head_only_that_is_ablated() {
+    let (model, tokens) = (gpt2(), tokens());
+    let whole = sae_lens("standard_no_bdec_input").1;
+    let d_head = model.config().d_head;
+    let part =
+        |tensor: &Tensor, dim: usize| tensor.narrow(dim, 0, d_head).unwrap().contiguous().unwrap();
+    let mut cfg = SaeConfig::new(d_head, 192).hook_name("blocks.1.attn.hook_z");
+    cfg.hook_head_index = Some(2);
+    let sae = Sae::new(
+        cfg,
+        part(&whole.W_enc, 0),
+        whole.b_enc.clone(),
+        part(&whole.W_dec, 1),
+        part(&whole.b_dec, 0),
+        Gate::Relu,
+    )
+    .unwrap();
+    let mut metrics = LossMetrics::new(&model, &sae).unwrap();
+    metrics.update(&tokens).unwrap();
+    let report = metrics.finish().unwrap();
+    let loss = |hooks: Hooks| f64::from(model.run(&tokens).hooks(hooks).loss().unwrap());
+    let zero = loss(Intervention::zero(("z", 1)).heads(2).hooks());
+    assert_near("zero", report.zero, zero, 1e-5);
+    let recon = loss(
+        Intervention::reconstruct(&sae, ErrorTerm::Dropped)
+            .unwrap()
+            .hooks(),
+    );
+    assert_near("recon", report.recon, recon, 1e-5);
+    let z = model.cache_only(&tokens, ("z", 1)).unwrap();
+    let mean = loss(Intervention::mean(("z", 1), &z).heads(2).hooks());
+    assert_near("mean", report.mean, mean, 1e-5);
 }
