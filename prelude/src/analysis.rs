@@ -2,10 +2,16 @@
 
 mod components;
 mod composition;
+pub mod directions;
 mod heads;
 mod next_tokens;
 mod prompt;
 
 pub use composition::Composition;
+pub use directions::{
+    CosineHistogram, DecoderCosines, LatentPairs, LatentRanking, LatentTokens, SparseCombination,
+    TokenWeight, covariance, covariance_matched_directions, difference_directions,
+    isotropic_directions,
+};
 pub use heads::{DetectHead, DetectionPattern, ErrorMeasure, HeadPattern, detection_pattern};
 pub use prompt::{AnswerToken, Answers, PromptTest, TestPrompt, TopToken};

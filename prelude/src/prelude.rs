@@ -22,6 +22,11 @@ pub use crate::model::Run;
 pub use crate::model::model_names;
 
 // What if it computed something else?
+pub use crate::intervene::ErrorTerm;
+pub use crate::intervene::Intervention;
+pub use crate::intervene::Removal;
+pub use crate::intervene::Restore;
+pub use crate::intervene::Strength;
 pub use crate::math::Set as _;
 pub use crate::math::Span;
 pub use crate::math::set_at;
@@ -39,6 +44,13 @@ pub use crate::sae::train::ActivationSource;
 pub use crate::sae::train::Penalty;
 pub use crate::sae::train::SaeTrainer;
 pub use crate::sae::train::TrainConfig;
+
+// How good is an autoencoder, and what are its directions like?
+pub use crate::analysis::CosineHistogram;
+pub use crate::analysis::covariance_matched_directions;
+pub use crate::analysis::isotropic_directions;
+pub use crate::sae::metrics::LossMetrics;
+pub use crate::sae::metrics::SaeMetrics;
 
 // Which parts wrote what, and what pulls where?
 pub use crate::analysis::Composition;

@@ -2,7 +2,7 @@
 
 mod core;
 mod formats;
-mod interventions;
+pub mod interventions;
 mod measures;
 mod splices;
 mod sweeps;

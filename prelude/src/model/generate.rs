@@ -332,7 +332,7 @@ impl Generate {
 
     /// With these hooks in place at every step.
     #[must_use]
-    pub fn hooks(mut self, hooks: &Hooks) -> Self {
+    pub fn hooks(mut self, hooks: impl Into<Hooks>) -> Self {
         self.hooks = self.hooks.and(hooks);
         self
     }

@@ -96,10 +96,11 @@ impl Hooks {
         self
     }
 
-    /// These hooks, and `others` after them.
+    /// These hooks, and `others` (hooks, or an [`Intervention`](crate::intervene::Intervention)) after
+    /// them.
     #[must_use]
-    pub fn and(mut self, others: &Hooks) -> Self {
-        self.entries.extend(others.entries.iter().cloned());
+    pub fn and(mut self, others: impl Into<Hooks>) -> Self {
+        self.entries.extend(others.into().entries);
         self
     }
 
@@ -153,6 +154,12 @@ impl Hooks {
         entry
             .map(|entry| format!("{:?}", entry.filter))
             .unwrap_or_default()
+    }
+}
+
+impl From<&Hooks> for Hooks {
+    fn from(hooks: &Hooks) -> Self {
+        hooks.clone()
     }
 }
 

@@ -105,9 +105,10 @@ impl Run {
         }
     }
 
-    /// With these hooks, after those added before.
+    /// With these hooks, or this [`Intervention`](crate::intervene::Intervention), after those added
+    /// before.
     #[must_use]
-    pub fn hooks(mut self, hooks: &Hooks) -> Self {
+    pub fn hooks(mut self, hooks: impl Into<Hooks>) -> Self {
         self.hooks = self.hooks.and(hooks);
         self
     }

@@ -122,7 +122,11 @@ impl HookedTransformer {
     ///
     /// # Errors
     /// As [`HookedTransformer::forward`], a hook on no hook point, and whatever a hook fails with.
-    pub fn run_with_hooks(&self, input: impl Into<Input>, hooks: &Hooks) -> Result<Tensor> {
+    pub fn run_with_hooks(
+        &self,
+        input: impl Into<Input>,
+        hooks: impl Into<Hooks>,
+    ) -> Result<Tensor> {
         self.run(input).hooks(hooks).logits()
     }
 
@@ -133,7 +137,7 @@ impl HookedTransformer {
     pub fn run_with_hooks_and_cache(
         &self,
         input: impl Into<Input>,
-        hooks: &Hooks,
+        hooks: impl Into<Hooks>,
         names_filter: impl IntoFilter,
     ) -> Result<(Tensor, ActivationCache)> {
         let run = self.run(input).hooks(hooks);
@@ -204,12 +208,12 @@ impl HookedTransformer {
     /// ```
     /// use ferrolens::model::{HookedTransformer, Hooks};
     /// let model = HookedTransformer::from_pretrained("stories-2l")?;
-    /// let ablated = model.with_hooks(&Hooks::new().add(("mlp_out", 0), |value, _| value.zeros_like()));
+    /// let ablated = model.with_hooks(Hooks::new().add(("mlp_out", 0), |value, _| value.zeros_like()));
     /// assert!(ablated.loss("Once upon a time")? > model.loss("Once upon a time")?);
     /// # Ok::<(), ferrolens::Error>(())
     /// ```
     #[must_use]
-    pub fn with_hooks(&self, hooks: &Hooks) -> Self {
+    pub fn with_hooks(&self, hooks: impl Into<Hooks>) -> Self {
         Self {
             hooks: self.hooks.clone().and(hooks),
             ..self.clone()

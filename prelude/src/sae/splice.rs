@@ -195,7 +195,7 @@ pub trait RunWithSaes {
         &self,
         input: impl Into<Input>,
         saes: impl IntoSplices,
-        hooks: &Hooks,
+        hooks: impl Into<Hooks>,
     ) -> Result<Tensor>;
 }
 
@@ -226,7 +226,7 @@ impl RunWithSaes for HookedTransformer {
         &self,
         input: impl Into<Input>,
         saes: impl IntoSplices,
-        hooks: &Hooks,
+        hooks: impl Into<Hooks>,
     ) -> Result<Tensor> {
         self.with_saes(saes)?.run_with_hooks(input, hooks)
     }

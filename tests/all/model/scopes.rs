@@ -16,7 +16,7 @@ fn scopes_nest_and_end() {
     let outer = model.with_hooks(&twice);
     let inner = outer.with_hooks(&plus);
     let of_run = model
-        .run_with_hooks(TOKENS, &twice.clone().and(&plus))
+        .run_with_hooks(TOKENS, twice.clone().and(&plus))
         .unwrap();
     assert_close("nested", &inner.forward(TOKENS).unwrap(), &of_run, 0.);
     // A run's own hooks come last.
@@ -33,7 +33,7 @@ fn scopes_nest_and_end() {
     let greedy = Generate::new(6).stop_at_eos(false);
     let in_scope = inner.generate(TOKENS, &greedy).unwrap();
     let by_hand = model
-        .generate(TOKENS, &greedy.clone().hooks(&twice.and(&plus)))
+        .generate(TOKENS, &greedy.clone().hooks(twice.and(&plus)))
         .unwrap();
     let ids =
         |generation: ferrolens::model::Generation| generation.tokens().to_vec2::<u32>().unwrap();
@@ -48,9 +48,9 @@ fn scopes_nest_and_end() {
     model.with_hooks(&look).generate(TOKENS, &two).unwrap();
     assert_eq!(*seen.lock().unwrap(), [5, 6]);
     // A run that stops early does not reach every hook of its scope.
-    let late = model.with_hooks(&Hooks::new().add(("mlp_out", 2), |value, _| value * 2.));
+    let late = model.with_hooks(Hooks::new().add(("mlp_out", 2), |value, _| value * 2.));
     late.run(TOKENS).stop_at_layer(1).residual().unwrap();
-    let unknown = model.with_hooks(&Hooks::new().add("blocks.0.hook_nothing", |_, _| ()));
+    let unknown = model.with_hooks(Hooks::new().add("blocks.0.hook_nothing", |_, _| ()));
     let error = unknown.forward(TOKENS).unwrap_err().to_string();
     assert!(error.contains("hook_nothing"), "{error}");
 }

@@ -1,0 +1,32 @@
+//! What was found about latents, as the tables that it becomes.
+
+use crate::analysis::{
+    CosineHistogram, DecoderCosines, LatentPairs, LatentRanking, LatentTokens, SparseCombination,
+};
+use crate::emit::{Bundle, Rich, text};
+use crate::sae::metrics::{DensityHistogram, LossReport, SaeReport};
+
+macro_rules! rich_as_table {
+    ($($type:ty),* $(,)?) => {$(
+        impl Rich for $type {
+            fn bundle(&self) -> Bundle {
+                match self.to_df() {
+                    Ok(table) => table.bundle(),
+                    Err(_) => text(format!("{self:?}")),
+                }
+            }
+        }
+    )*};
+}
+
+rich_as_table!(
+    SaeReport,
+    LossReport,
+    DensityHistogram,
+    CosineHistogram,
+    DecoderCosines,
+    LatentPairs,
+    LatentRanking,
+    LatentTokens,
+    SparseCombination,
+);
