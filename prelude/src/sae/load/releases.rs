@@ -59,7 +59,9 @@ pub(super) fn load(name: &str, id: &str, options: &SaeLoadOptions) -> Result<Sae
         Quirk::ConstantNorm => {
             draft.cfg.normalize_activations = ActivationNorm::ConstantNormRescale;
         }
-        Quirk::Scaled(factor_of) => draft.norm_scaling_factor = factor_of(id),
+        Quirk::Scaled(factor_of) => {
+            draft.norm_scaling_factor = factor_of(id).or(draft.norm_scaling_factor);
+        }
         Quirk::CentredWriting => {
             let said = serde_json::json!({"center_writing_weights": true});
             let metadata = &mut draft.cfg.metadata;
@@ -97,7 +99,7 @@ impl Release {
         let (form, near) = match &self.ids {
             Ids::Under(_) => ("a path".to_owned(), String::new()),
             Ids::Patterns(patterns) => {
-                let ids: BTreeSet<&str> = patterns.iter().map(|(ids, _)| *ids).collect();
+                let ids: BTreeSet<&str> = patterns.iter().map(|(ids, _)| ids.as_str()).collect();
                 let shown = ids.iter().take(12).copied().collect::<Vec<_>>();
                 (shown.join(", "), suggestion(id, ids))
             }

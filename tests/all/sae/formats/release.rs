@@ -73,6 +73,64 @@ fn gpt2_small_res_jb() {
     );
 }
 
+/// Ids that are files, the number of a layer, or of autoencoders of which only the list says a scale.
+#[test]
+fn releases_of_other_shapes() {
+    let formats = |name: &str| Golden::new(&format!("sae/formats/{name}"));
+    let folder = tempfile::tempdir().unwrap();
+    let legacy = formats("sae_lens/legacy_scaled");
+    let repositories = || {
+        let inside = folder
+            .path()
+            .join("gemma_2b_blocks.12.hook_resid_post_16384");
+        copy(&legacy.path(""), &inside);
+        // Nothing in these files says by what activations were multiplied.
+        let text = std::fs::read_to_string(inside.join("cfg.json")).unwrap();
+        let text = text.replace("norm_scaling_factor", "seed");
+        std::fs::write(inside.join("cfg.json"), text).unwrap();
+        vec![
+            (
+                "mwhanna/qwen3-4b-transcoders",
+                formats("transcoders/mwhanna/qwen3-tiny-transcoders").path(""),
+            ),
+            (
+                "mntss/clt-gemma-2-2b-2.5M",
+                formats("transcoders/mntss/clt-tiny").path(""),
+            ),
+            (
+                "jbloom/Gemma-2b-Residual-Stream-SAEs",
+                folder.path().to_owned(),
+            ),
+        ]
+    };
+    let test = "sae::formats::release::releases_of_other_shapes";
+    if in_processes(test, repositories) {
+        return;
+    }
+    let load = |release: &str, id: &str| Sae::from_pretrained_with(release, id, options());
+    let sae = load("mwhanna-qwen3-4b-transcoders", "layer_2").unwrap();
+    assert_eq!(sae.cfg.hook_name.as_deref(), Some("blocks.2.mlp.hook_in"));
+    let sae = load("mntss-gemma-2-2b-2.5m-clt-as-per-layer", "layer_3").unwrap();
+    let hook = sae.cfg.hook_name.as_deref();
+    assert_eq!(hook, Some("blocks.3.hook_resid_mid"));
+    let sae = load("gemma-2b-res-jb", "blocks.12.hook_resid_post").unwrap();
+    let stored = &legacy.tensors("sae_weights.safetensors")["W_enc"];
+    let scaled = (stored * 0.213_819_383_993_172_55).unwrap();
+    assert_close("W_enc", &sae.W_enc, &scaled, 1e-6);
+    assert_eq!(sae.load_warnings(), Vec::<String>::new());
+    // The repository's own name does not say which release it is.
+    let path = "gemma_2b_blocks.12.hook_resid_post_16384";
+    let sae = load("jbloom/Gemma-2b-Residual-Stream-SAEs", path).unwrap();
+    let warnings = sae.load_warnings().join("\n");
+    assert!(warnings.contains("`gemma-2b-res-jb`"), "{warnings}");
+    assert!(warnings.contains("norm_scaling_factor"), "{warnings}");
+    let absent = message("mwhanna-qwen3-4b-transcoders", "layer_1");
+    assert!(
+        absent.contains("layer_1.safetensors") && absent.contains("`layer_2.safetensors`"),
+        "{absent}"
+    );
+}
+
 #[test]
 fn unknown_names_list_the_nearest() {
     let text = message("gpt2-smal-res-jb", "blocks.8.hook_resid_pre");

@@ -3,7 +3,6 @@
 mod listed;
 
 use super::canonical::Run;
-use listed::listed;
 
 /// A set of autoencoders in one repository.
 pub(super) struct Release {
@@ -26,12 +25,11 @@ pub(super) enum Kind {
 }
 
 /// How ids become paths.
-#[derive(Clone, Copy)]
 pub(super) enum Ids {
     /// Behind this.
     Under(&'static str),
     /// By the first of these patterns that fits: of ids, and of paths.
-    Patterns(&'static [(&'static str, &'static str)]),
+    Patterns(Vec<(String, String)>),
     /// `layer_{}/width_{}k/canonical`, by the L0 of each.
     Canonical(&'static [Run]),
 }
@@ -48,52 +46,17 @@ pub(super) enum Quirk {
     CentredWriting,
 }
 
-/// Combinations of [`gemma_scope_2`] that were never released.
-const NOT_RELEASED: [&str; 5] = [
-    "gemma-scope-2-27b-pt-att",
-    "gemma-scope-2-27b-pt-att-all",
-    "gemma-scope-2-27b-pt-mlp",
-    "gemma-scope-2-27b-pt-mlp-all",
-    "gemma-scope-2-27b-pt-transcoders",
-];
+impl Release {
+    /// The same, of which this is true.
+    fn with(mut self, quirk: Quirk) -> Self {
+        self.quirk = quirk;
+        self
+    }
+}
 
 /// Every release, in alphabetical order.
 pub(super) fn all() -> Vec<Release> {
-    let mut all = gemma_scope_2();
-    all.extend(listed());
+    let mut all = listed::all();
     all.sort_by(|a, b| a.name.cmp(&b.name));
     all
-}
-
-/// Gemma Scope 2: five sizes, two models each, four places, some layers in detail or all of them.
-fn gemma_scope_2() -> Vec<Release> {
-    const PLACES: [(&str, &str, &str); 4] = [
-        ("res", "resid_post/", "resid_post_all/"),
-        ("mlp", "mlp_out/", "mlp_out_all/"),
-        ("att", "attn_out/", "attn_out_all/"),
-        // The ids of these have the folder in them.
-        ("transcoders", "", "transcoder_all/"),
-    ];
-    let mut releases = Vec::new();
-    for size in ["270m", "1b", "4b", "12b", "27b"] {
-        for model in ["pt", "it"] {
-            let repository = format!("google/gemma-scope-2-{size}-{model}");
-            for (place, some, every) in PLACES {
-                for (ending, folder) in [("", some), ("-all", every)] {
-                    let name = format!("gemma-scope-2-{size}-{model}-{place}{ending}");
-                    if NOT_RELEASED.contains(&name.as_str()) {
-                        continue;
-                    }
-                    releases.push(Release {
-                        name,
-                        repository: repository.clone(),
-                        kind: Kind::Folder(super::super::gemma_scope_2::WEIGHTS),
-                        ids: Ids::Under(folder),
-                        quirk: Quirk::None,
-                    });
-                }
-            }
-        }
-    }
-    releases
 }
