@@ -13,7 +13,7 @@ mod filter;
 mod generate;
 mod hooks;
 mod input;
-mod load;
+pub(crate) mod load;
 mod loss;
 mod names;
 mod padded;

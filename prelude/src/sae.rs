@@ -2,6 +2,8 @@
 //!
 //! | I want to… | use |
 //! | --- | --- |
+//! | load one | [`Sae::load`], [`Sae::from_pretrained`], [`Sae::load_all_hooks`] |
+//! | keep one | [`Sae::save`] |
 //! | know which latents are active | [`Sae::encode`], [`Sae::encode_latents`], [`Sae::encode_top`] |
 //! | know what they write | [`Sae::decode`], `sae.W_dec` |
 //! | run a model through it, and change latents on the way | [`RunWithSaes`] |
@@ -19,6 +21,7 @@ mod load;
 pub mod metrics;
 mod normalize;
 mod place;
+mod save;
 mod splice;
 mod top_acts;
 pub mod train;
@@ -26,5 +29,6 @@ pub mod train;
 pub use autoencoder::Sae;
 pub use config::{ActivationNorm, SaeConfig};
 pub use gate::{BatchTopK, Gate, Gated, JumpRelu, Matryoshka, Nsae, TopK};
+pub use load::{SaeLoadOptions, SaesByHook, sae_releases};
 pub use splice::{IntoSplices, RunWithSaes, SaeSplice};
 pub use top_acts::TopActs;

@@ -12,7 +12,7 @@ mod formats;
 mod forward;
 mod gradients;
 mod hooks;
-mod hub;
+pub mod hub;
 mod interventions;
 mod loading;
 mod questions;

@@ -37,14 +37,20 @@ fn run() -> Result<()> {
         options.insert(name.trim_start_matches('-').to_owned(), value);
     }
     let option = |name: &str| options.get(name).map(String::as_str);
-    let needed = |name: &str| option(name).ok_or_else(|| Error::new(format!("--{name} is missing.")));
+    let needed =
+        |name: &str| option(name).ok_or_else(|| Error::new(format!("--{name} is missing.")));
     let number = |name: &str| -> Result<Option<f64>> {
         let parsed = option(name).map(str::parse);
-        parsed.transpose().map_err(|_| Error::new(format!("--{name} must be a number.")))
+        parsed
+            .transpose()
+            .map_err(|_| Error::new(format!("--{name} must be a number.")))
     };
     let corpus = std::fs::read_to_string(needed("corpus")?)?;
     let stories: Vec<&str> = corpus.split("<|endoftext|>").map(str::trim).collect();
-    let stories: Vec<&str> = stories.into_iter().filter(|story| !story.is_empty()).collect();
+    let stories: Vec<&str> = stories
+        .into_iter()
+        .filter(|story| !story.is_empty())
+        .collect();
     let (trained_on, held_out) = stories.split_at(stories.len() * 19 / 20);
     let model = HookedTransformer::from_pretrained("stories-2l")?;
     let out = Path::new(needed("out")?);

@@ -14,17 +14,28 @@ pub fn print(model: &HookedTransformer, sae: &Sae, stories: &[&str], name: &str)
     for story in stories.iter().take(200) {
         let ids = model.to_tokens(*story)?;
         let n = ids.dim(1)? as f64 - 1.;
-        if n < 1. { continue; }
+        if n < 1. {
+            continue;
+        }
         clean_sum += n * f64::from(model.loss(&ids)?);
         zero_sum += n * f64::from(model.run(&ids).hooks(&zero).loss()?);
         recon_sum += n * f64::from(spliced.loss(&ids)?);
         count += n;
         let cache = model.cache_only(&ids, hook.as_str())?;
         let acts = sae.encode(&cache.get(hook.as_str())?)?;
-        l0 += f64::from(acts.gt(0.)?.to_dtype(DType::F32)?.sum_all()?.to_scalar::<f32>()?);
+        l0 += f64::from(
+            acts.gt(0.)?
+                .to_dtype(DType::F32)?
+                .sum_all()?
+                .to_scalar::<f32>()?,
+        );
         tokens += n + 1.;
     }
     let (clean, zero, recon) = (clean_sum / count, zero_sum / count, recon_sum / count);
-    println!("{name}: L0 {:.1}, loss clean {clean:.4} zero {zero:.4} reconstructed {recon:.4}, recovered {:.4}", l0 / tokens, (zero - recon) / (zero - clean));
+    println!(
+        "{name}: L0 {:.1}, loss clean {clean:.4} zero {zero:.4} reconstructed {recon:.4}, recovered {:.4}",
+        l0 / tokens,
+        (zero - recon) / (zero - clean)
+    );
     Ok(())
 }

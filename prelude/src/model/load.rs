@@ -2,27 +2,27 @@
 
 mod byte_pairs;
 mod checkpoint;
-mod download_line;
+pub(crate) mod download_line;
 mod fields;
 mod file_bytes;
 mod gguf;
 mod gpt2;
 mod gpt_neo;
 mod gpt_neox;
-mod hub;
+pub(crate) mod hub;
 mod linear;
 mod llama;
 mod llama2c;
 mod names;
 mod options;
 mod pairs;
-mod pickle;
+pub(crate) mod pickle;
 mod rebuilt;
-mod safetensors;
+pub(crate) mod safetensors;
 mod sentencepiece;
-mod source;
-mod tensors;
-mod torch_file;
+pub(crate) mod source;
+pub(crate) mod tensors;
+pub(crate) mod torch_file;
 mod transformer_lens;
 mod weight_files;
 

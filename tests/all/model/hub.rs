@@ -8,14 +8,14 @@ use ferrolens::model::{HookedTransformer, LoadOptions};
 use serde_json::json;
 use std::io::{BufRead, BufReader, Write};
 use std::net::{TcpListener, TcpStream};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 /// The one commit that every repository has.
 const COMMIT: &str = "0123456789abcdef0123456789abcdef01234567";
 
 /// Repositories by name, each in a folder.
-type Repositories = Vec<(&'static str, PathBuf)>;
+pub type Repositories = Vec<(&'static str, PathBuf)>;
 
 /// A Hub that serves files at `/{repository}/resolve/{revision}/{file}` and their list at
 /// `/api/models/{repository}/revision/{revision}`.
@@ -67,9 +67,10 @@ fn answer_all(mut stream: &TcpStream, repositories: &Repositories) {
 fn body(path: &str, repositories: &Repositories) -> Option<Vec<u8>> {
     repositories.iter().find_map(|(repository, folder)| {
         if path.starts_with(&format!("/api/models/{repository}/revision/")) {
-            let files = std::fs::read_dir(folder).ok()?.flatten();
-            let names = files.filter_map(|file| file.file_name().into_string().ok());
-            let siblings: Vec<_> = names.map(|name| json!({"rfilename": name})).collect();
+            let mut names = Vec::new();
+            list(folder, "", &mut names);
+            let siblings = names.iter().map(|name| json!({"rfilename": name}));
+            let siblings: Vec<_> = siblings.collect();
             let list = json!({"sha": COMMIT, "siblings": siblings});
             return Some(list.to_string().into_bytes());
         }
@@ -79,9 +80,20 @@ fn body(path: &str, repositories: &Repositories) -> Option<Vec<u8>> {
     })
 }
 
-/// Runs a test of this file again in processes with this Hub: online, and then with what is in the cache.
+/// The names of all files in a folder and in those below it, with slashes.
+fn list(folder: &Path, inside: &str, names: &mut Vec<String>) {
+    for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {
+        let name = format!("{inside}{}", entry.file_name().to_string_lossy());
+        match entry.path().is_dir() {
+            true => list(&entry.path(), &format!("{name}/"), names),
+            false => names.push(name),
+        }
+    }
+}
+
+/// Runs a test, by its full name, again in processes with this Hub: online, and then with what is in the cache.
 /// Nothing in such a process itself.
-fn in_processes(test: &str, repositories: impl FnOnce() -> Repositories) -> bool {
+pub fn in_processes(test: &str, repositories: impl FnOnce() -> Repositories) -> bool {
     const INSIDE: &str = "FERROLENS_TEST_INSIDE";
     if std::env::var_os(INSIDE).is_some() {
         return false;
@@ -90,7 +102,7 @@ fn in_processes(test: &str, repositories: impl FnOnce() -> Repositories) -> bool
     let endpoint = serve(repositories());
     for offline in ["0", "1"] {
         let output = Command::new(std::env::current_exe().unwrap())
-            .args(["--exact", &format!("model::hub::{test}"), "--nocapture"])
+            .args(["--exact", test, "--nocapture"])
             .env(INSIDE, "1")
             .env("HF_ENDPOINT", &endpoint)
             .env("HF_HOME", home.path())
@@ -111,7 +123,7 @@ fn load(name: &str) -> Result<HookedTransformer, String> {
 #[test]
 fn gpt2_by_its_names() {
     let repositories = || vec![("openai-community/gpt2", gpt2().path("hub_layout"))];
-    if in_processes("gpt2_by_its_names", repositories) {
+    if in_processes("model::hub::gpt2_by_its_names", repositories) {
         return;
     }
     for name in ["gpt2", "gpt2-small", "openai-community/gpt2"] {
@@ -141,7 +153,7 @@ fn gelu_1l_from_two_repositories() {
             ),
         ]
     };
-    if in_processes("gelu_1l_from_two_repositories", repositories) {
+    if in_processes("model::hub::gelu_1l_from_two_repositories", repositories) {
         return;
     }
     let model = load("gelu-1l").unwrap();
@@ -166,7 +178,10 @@ fn tiny_stories_with_the_tokenizer_of_gpt_neo() {
             ("EleutherAI/gpt-neo-125m", golden.path("hf")),
         ]
     };
-    if in_processes("tiny_stories_with_the_tokenizer_of_gpt_neo", repositories) {
+    if in_processes(
+        "model::hub::tiny_stories_with_the_tokenizer_of_gpt_neo",
+        repositories,
+    ) {
         return;
     }
     let model = load("tiny-stories-2L-33M").unwrap();

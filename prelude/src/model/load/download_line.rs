@@ -14,7 +14,7 @@ const PAUSE: Duration = Duration::from_millis(200);
 static LINES: AtomicU64 = AtomicU64::new(0);
 
 /// The download of one file.
-pub(super) struct DownloadLine {
+pub(crate) struct DownloadLine {
     file: String,
     total: u64,
     done: u64,
@@ -28,7 +28,7 @@ pub(super) struct DownloadLine {
 
 impl DownloadLine {
     /// The line of this file, which shows when bytes arrive.
-    pub(super) fn of(file: &str) -> Box<dyn DownloadProgress> {
+    pub(crate) fn of(file: &str) -> Box<dyn DownloadProgress> {
         Box::new(Self {
             file: file.to_owned(),
             total: 0,

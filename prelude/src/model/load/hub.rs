@@ -30,7 +30,7 @@ use std::path::PathBuf;
 use std::sync::OnceLock;
 
 /// Told how a download goes, and asked whether it should go on.
-pub(super) trait DownloadProgress {
+pub(crate) trait DownloadProgress {
     /// The file's bytes begin to arrive. It is called again, and counting begins again, when the
     /// download does after a cut; what is then already on the disk is told by one `advance`.
     /// `total` is 0 where the server does not tell.
@@ -62,20 +62,20 @@ impl DownloadProgress for Silent {
 }
 
 /// Makes what is told about the download of a file with this name.
-pub(super) type NewProgress = fn(file: &str) -> Box<dyn DownloadProgress>;
+pub(crate) type NewProgress = fn(file: &str) -> Box<dyn DownloadProgress>;
 
 /// What to fetch from a repository, and as whom. What is left open, the environment decides.
 #[derive(Clone, Default)]
-pub(super) struct HubOptions {
+pub(crate) struct HubOptions {
     /// A branch, a tag or a commit; `main` where there is none.
-    pub(super) revision: Option<String>,
-    pub(super) token: Option<String>,
-    pub(super) progress: Option<NewProgress>,
+    pub(crate) revision: Option<String>,
+    pub(crate) token: Option<String>,
+    pub(crate) progress: Option<NewProgress>,
 }
 
 impl HubOptions {
     /// The same for another repository, whose revisions are its own.
-    pub(super) fn latest(&self) -> Self {
+    pub(crate) fn latest(&self) -> Self {
         Self {
             revision: None,
             ..self.clone()
@@ -95,7 +95,7 @@ impl fmt::Debug for HubOptions {
 
 /// A repository on the Hugging Face Hub.
 #[derive(Debug)]
-pub(super) struct Hub {
+pub(crate) struct Hub {
     repository: String,
     settings: Settings,
     snapshots: Snapshots,
@@ -119,7 +119,7 @@ impl Hub {
     ///
     /// # Errors
     /// The environment names no folder for the cache, or something that cannot be used.
-    pub(super) fn new(repository: &str, options: &HubOptions) -> Result<Self> {
+    pub(crate) fn new(repository: &str, options: &HubOptions) -> Result<Self> {
         let settings = Settings::from_env(options)?;
         Ok(Self::with_settings(repository, settings, options.progress))
     }
@@ -135,7 +135,7 @@ impl Hub {
         }
     }
 
-    pub(super) fn repository(&self) -> &str {
+    pub(crate) fn repository(&self) -> &str {
         &self.repository
     }
 
@@ -144,7 +144,7 @@ impl Hub {
     ///
     /// # Errors
     /// The file cannot be had: the sentence says why, and what to do.
-    pub(super) fn fetch(&self, file: &str) -> Result<Option<PathBuf>> {
+    pub(crate) fn fetch(&self, file: &str) -> Result<Option<PathBuf>> {
         if !is_relative(file) {
             return Err(Error::new(format!(
                 "`{file}` is not the name of a file in {}.",
@@ -170,7 +170,7 @@ impl Hub {
     ///
     /// # Errors
     /// The repository cannot be asked, or the cache cannot be read.
-    pub(super) fn list(&self) -> Result<Vec<String>> {
+    pub(crate) fn list(&self) -> Result<Vec<String>> {
         let Some(client) = &self.client else {
             let commit = self.commit();
             return commit.map_or(Ok(Vec::new()), |commit| self.snapshots.list(&commit));

@@ -16,7 +16,7 @@ const LONGEST_HEADER: u64 = 100_000_000;
 const PIECE: usize = 1 << 18;
 
 /// One safetensors file.
-pub(super) struct Safetensors {
+pub(crate) struct Safetensors {
     data: Data,
     /// Where the tensors' bytes start.
     start: u64,
@@ -33,7 +33,7 @@ impl Safetensors {
     ///
     /// # Errors
     /// The file is cut off, or is none of this kind.
-    pub(super) fn open(opened: Opened) -> Result<Self> {
+    pub(crate) fn open(opened: Opened) -> Result<Self> {
         let (data, size) = match opened {
             Opened::Bytes(bytes) => (Data::Bytes(bytes), bytes.len() as u64),
             Opened::File(file) => {

@@ -23,7 +23,7 @@ enum Place {
 }
 
 /// One file, ready to be read.
-pub(super) enum Opened {
+pub(crate) enum Opened {
     Bytes(&'static [u8]),
     File(File),
 }
@@ -193,7 +193,7 @@ impl Source {
 }
 
 /// `owner/name`, in the characters that the Hub allows.
-fn is_repository(name: &str) -> bool {
+pub(crate) fn is_repository(name: &str) -> bool {
     let allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
     let part = |part: &str| !part.is_empty() && !part.starts_with('.') && part.chars().all(allowed);
     name.split_once('/')

@@ -7,7 +7,7 @@ use std::ops::Range;
 use std::sync::Mutex;
 
 /// One file of tensors.
-pub(super) trait TensorFile: Send {
+pub(crate) trait TensorFile: Send {
     /// The names of all tensors.
     fn names(&self) -> Vec<String>;
 

@@ -110,7 +110,6 @@ impl TorchFile {
     }
 
     /// Everything in the file beside the tensors' values, such as a model's configuration.
-    #[allow(dead_code, reason = "sparse autoencoders keep their config there")]
     pub(crate) fn pickle(&self) -> &Pickle {
         &self.pickle
     }

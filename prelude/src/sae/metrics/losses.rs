@@ -112,7 +112,7 @@ impl LossMetrics {
     /// The prompts do not fit the model, or predict nothing.
     pub fn update(&mut self, prompts: impl Into<Input>) -> Result<()> {
         let prompts = prompts.into();
-        let prepared = self.model.prepare(&prompts, None)?;
+        let prepared = self.model.prepare(&prompts, None, None)?;
         let tokens = prepared.tokens.clone(); // [batch, pos]
         let (batch, pos) = tokens.dims2()?;
         let ids: Vec<Vec<u32>> = tokens.to_device(&candle_core::Device::Cpu)?.to_vec2()?;

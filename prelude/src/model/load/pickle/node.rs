@@ -28,7 +28,6 @@ pub(crate) enum Node {
     Int(i64),
     /// An integer beyond 64 bits: in decimal, or in hexadecimal with `0x`, as the pickle has it.
     BigInt(Box<str>),
-    #[allow(dead_code, reason = "for the configs beside sparse autoencoders")]
     Float(f64),
     Text(Box<str>),
     Bytes(Box<[u8]>),

@@ -101,7 +101,6 @@ impl Pickle {
     }
 
     /// Whether this is `None`.
-    #[allow(dead_code, reason = "for the configs beside sparse autoencoders")]
     pub(crate) fn is_none(&self, id: Id) -> bool {
         matches!(self.node(id), Node::None)
     }
@@ -126,7 +125,6 @@ impl Pickle {
     }
 
     /// A number, with a fraction or not.
-    #[allow(dead_code, reason = "for the configs beside sparse autoencoders")]
     pub(crate) fn as_f64(&self, id: Id) -> Option<f64> {
         match self.node(id) {
             Node::Float(value) => Some(*value),
@@ -209,7 +207,6 @@ impl Pickle {
     }
 
     /// The name of an object's class, as `collections.OrderedDict`.
-    #[allow(dead_code, reason = "for the configs beside sparse autoencoders")]
     pub(crate) fn class_name(&self, id: Id) -> Option<String> {
         let (module, name) = self.global(self.object(id)?.class)?;
         Some(format!("{module}.{name}"))
