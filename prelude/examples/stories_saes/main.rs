@@ -59,7 +59,7 @@ fn run() -> Result<()> {
             continue;
         }
         let folder = out.join(kind.name());
-        let sae: Sae = match command.as_str() {
+        let sae = match command.as_str() {
             "train" => {
                 let mut config = kind.config(number("penalty")?, number("sigma")?);
                 if let Some(rate) = number("rate")? {
@@ -72,10 +72,10 @@ fn run() -> Result<()> {
                 trainer.on_log(print);
                 trainer.run_to_end()?;
                 let sae = trainer.sae()?.to(&Device::Cpu, DType::F16)?;
-                std::fs::create_dir_all(&folder)?;
+                sae.save(&folder)?;
                 sae
             }
-            "eval" => return Err(Error::new("later")),
+            "eval" => Sae::load(&folder)?,
             other => return Err(Error::new(format!("`{other}` is no command."))),
         };
         measure::print(&model, &sae, held_out, &kind.name())?;
