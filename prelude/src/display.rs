@@ -15,7 +15,6 @@
 mod escape;
 mod figure;
 mod handle;
-mod latents;
 mod legacy;
 mod library;
 mod media;
@@ -23,6 +22,7 @@ mod numbers;
 mod plots;
 mod progress;
 mod prompts;
+mod reports;
 mod static_picture;
 mod tables;
 mod tensors;

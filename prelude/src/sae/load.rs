@@ -4,6 +4,7 @@ mod attention;
 mod by_hook;
 mod dictionary_learning;
 mod draft;
+mod embedded;
 mod fields;
 mod gemma_scope;
 mod gemma_scope_2;

@@ -8,6 +8,7 @@ mod scales;
 mod table;
 
 use super::draft::Draft;
+use super::embedded;
 use super::options::SaeLoadOptions;
 use super::recognise;
 use super::sae_lens;
@@ -22,8 +23,8 @@ use table::{Ids, Kind, Quirk, Release};
 
 /// The names of all releases that [`Sae::from_pretrained`] knows, beside repositories.
 pub fn sae_releases() -> Vec<String> {
-    let releases = table::all();
-    releases.into_iter().map(|release| release.name).collect()
+    let releases = table::all().into_iter().map(|release| release.name);
+    embedded::releases().into_iter().chain(releases).collect()
 }
 
 /// The autoencoder of a release, or of a repository.
@@ -31,6 +32,9 @@ pub fn sae_releases() -> Vec<String> {
 /// # Errors
 /// The release or the id is unknown, or the files cannot be had or are damaged.
 pub(super) fn load(name: &str, id: &str, options: &SaeLoadOptions) -> Result<Sae> {
+    if let Some(draft) = embedded::load(name, id)? {
+        return draft.finish(options);
+    }
     let releases = table::all();
     let Some(release) = releases.iter().find(|release| release.name == name) else {
         if name.starts_with("temporal-sae-") {
@@ -47,7 +51,7 @@ pub(super) fn load(name: &str, id: &str, options: &SaeLoadOptions) -> Result<Sae
             false => Err(Error::new(format!(
                 "there is no release `{name}`.{} `sae_releases()` lists the names; a repository is named \
                  `owner/name`.",
-                suggestion(name, releases.iter().map(|release| &release.name))
+                suggestion(name, sae_releases())
             ))),
         };
     };

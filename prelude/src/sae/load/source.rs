@@ -5,6 +5,7 @@ pub(super) use crate::model::load::hub::HubOptions;
 use crate::error::{Context, Error, Result, suggestion};
 use crate::model::load::download_line::DownloadLine;
 use crate::model::load::hub::Hub;
+use crate::model::load::source::Opened;
 use std::collections::BTreeSet;
 use std::fs::File;
 use std::io::Read;
@@ -22,6 +23,8 @@ pub(super) struct Source {
 }
 
 enum Place {
+    /// Files that are part of the library, with their names.
+    Embedded(&'static str, &'static [(&'static str, &'static [u8])]),
     Folder(PathBuf),
     /// A repository, and the folder in it: empty, or with a slash at its end.
     Hub(Box<Hub>, String),
@@ -51,6 +54,14 @@ impl Source {
         )))
     }
 
+    /// Files that are part of the library, of an autoencoder of this name.
+    pub(super) fn embedded(
+        name: &'static str,
+        files: &'static [(&'static str, &'static [u8])],
+    ) -> Self {
+        Self::of(Place::Embedded(name, files))
+    }
+
     fn of(place: Place) -> Self {
         Self {
             place,
@@ -61,6 +72,7 @@ impl Source {
     /// A file, or the place itself, for an error message.
     pub(super) fn describe(&self, file: &str) -> String {
         match &self.place {
+            Place::Embedded(name, _) => format!("{file} of the embedded {name}"),
             Place::Folder(folder) => folder.join(file).display().to_string(),
             Place::Hub(hub, inside) => match format!("{inside}{file}").as_str() {
                 "" => hub.repository().to_owned(),
@@ -72,6 +84,7 @@ impl Source {
     /// The path with slashes, for the layers and widths that publishers write there.
     pub(super) fn path(&self, file: &str) -> String {
         match &self.place {
+            Place::Embedded(name, _) => format!("{name}/{file}"),
             Place::Folder(folder) => {
                 let folder = folder.canonicalize().unwrap_or_else(|_| folder.clone());
                 folder.join(file).to_string_lossy().replace('\\', "/")
@@ -83,10 +96,11 @@ impl Source {
     /// Whether there is such a file. On the Hub the list of files is asked for once.
     pub(super) fn has(&self, file: &str) -> bool {
         match (&self.place, self.names()) {
+            (Place::Embedded(_, files), _) => files.iter().any(|(name, _)| *name == file),
             (Place::Folder(folder), _) => folder.join(file).is_file(),
             (Place::Hub(..), Some(names)) => names.contains(file),
             // Mirrors need not have the list; a file that cannot be fetched is missed when it is read.
-            (Place::Hub(..), None) => self.open(file).is_ok_and(|file| file.is_some()),
+            (Place::Hub(..), None) => self.open(file).is_ok_and(|opened| opened.is_some()),
         }
     }
 
@@ -94,21 +108,25 @@ impl Source {
     ///
     /// # Errors
     /// It cannot be had.
-    pub(super) fn open(&self, file: &str) -> Result<Option<File>> {
+    pub(super) fn open(&self, file: &str) -> Result<Option<Opened>> {
         let path = match &self.place {
+            Place::Embedded(_, files) => {
+                let found = files.iter().find(|(name, _)| *name == file);
+                return Ok(found.map(|(_, bytes)| Opened::Bytes(bytes)));
+            }
             Place::Folder(folder) => Some(folder.join(file)).filter(|path| path.is_file()),
             Place::Hub(hub, inside) => hub.fetch(&format!("{inside}{file}"))?,
         };
         let Some(path) = path else { return Ok(None) };
         let opened = File::open(&path).context(|| format!("opening {}", path.display()))?;
-        Ok(Some(opened))
+        Ok(Some(Opened::File(opened)))
     }
 
     /// A file, downloaded if need be.
     ///
     /// # Errors
     /// There is none.
-    pub(super) fn require(&self, file: &str) -> Result<File> {
+    pub(super) fn require(&self, file: &str) -> Result<Opened> {
         self.open(file)?.ok_or_else(|| self.missing(file))
     }
 
@@ -119,6 +137,10 @@ impl Source {
     pub(super) fn read(&self, file: &str) -> Result<Option<Vec<u8>>> {
         let Some(opened) = self.open(file)? else {
             return Ok(None);
+        };
+        let opened = match opened {
+            Opened::Bytes(bytes) => return Ok(Some(bytes.to_vec())),
+            Opened::File(file) => file,
         };
         let mut bytes = Vec::new();
         opened
@@ -137,6 +159,9 @@ impl Source {
     /// The names of the files in this place, folders below it with a slash.
     pub(super) fn names(&self) -> Option<&BTreeSet<String>> {
         let names = self.names.get_or_init(|| match &self.place {
+            Place::Embedded(_, files) => {
+                Some(files.iter().map(|(name, _)| (*name).to_owned()).collect())
+            }
             Place::Folder(folder) => list_folder(folder),
             Place::Hub(hub, inside) => hub.list().ok().map(|names| {
                 let below = names.iter().filter_map(|name| name.strip_prefix(inside));
@@ -149,7 +174,7 @@ impl Source {
     /// The error about a file that is not there, with the nearest that are.
     pub(super) fn missing(&self, file: &str) -> Error {
         let near = match &self.place {
-            Place::Folder(_) => {
+            Place::Embedded(..) | Place::Folder(_) => {
                 let names = self.names().into_iter().flatten();
                 suggestion(file, names)
             }

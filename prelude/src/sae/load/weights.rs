@@ -220,8 +220,16 @@ pub(super) fn quoted(names: &[String]) -> String {
     }
 }
 
-fn open(mut file: File, origin: &str) -> Result<Kind> {
+fn open(opened: Opened, origin: &str) -> Result<Kind> {
     let doing = || origin.to_owned();
+    let mut file: File = match opened {
+        Opened::File(file) => file,
+        // What the library brings is all of one kind.
+        embedded @ Opened::Bytes(_) => {
+            let opened = Safetensors::open(embedded).context(doing)?;
+            return Ok(Kind::Other(Box::new(opened)));
+        }
+    };
     let mut head = Vec::new();
     file.by_ref().take(9).read_to_end(&mut head)?;
     file.rewind()?;
