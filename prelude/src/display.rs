@@ -19,7 +19,6 @@ mod library;
 mod media;
 mod numbers;
 mod plots;
-mod progress;
 mod prompts;
 mod static_picture;
 mod tables;
@@ -27,6 +26,7 @@ mod tensors;
 mod text;
 mod tokens;
 
+pub use crate::emit::{Progress, ProgressLine, progress};
 pub use handle::{DisplayHandle, clear_output, display};
 pub use library::init_plotly;
 pub use media::{Html, Javascript, Jpeg, Json, Latex, Markdown, Png, Svg};
@@ -34,5 +34,4 @@ pub use numbers::Numbers;
 pub use plots::{
     ColourScale, Normalise, PlotOptions, bar, heatmap, histogram, line, scatter, token_label,
 };
-pub use progress::{Progress, progress};
 pub use tokens::{ColouredTokens, coloured_tokens};
