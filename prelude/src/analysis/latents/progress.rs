@@ -1,0 +1,211 @@
+//! How far a walk is: on disk, so that another process goes on, and in memory, so that nothing that a
+//! stopped one has seen is lost where the disk is full or not to be used.
+
+use super::walk::Collector;
+use crate::data::{Record, cache_folder};
+use crate::error::{Error, Result};
+use std::path::PathBuf;
+use std::sync::Mutex;
+use std::time::{Duration, Instant};
+
+/// Progress is written this often, or less often where writing takes long.
+const PAUSE: Duration = Duration::from_secs(20);
+/// Writing may take this share of the time.
+const SHARE: u32 = 20;
+const DONE: &str = "batches done";
+
+/// Where walks keep what they have.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Storage {
+    pub(super) place: Where,
+    /// After how many batches.
+    pub(super) every: Option<usize>,
+}
+
+#[derive(Clone, Debug, Default)]
+pub(super) enum Where {
+    /// In the folder of the environment.
+    #[default]
+    Default,
+    Folder(PathBuf),
+    Nowhere,
+}
+
+/// The walk that was stopped last, in this process.
+static STOPPED: Mutex<Option<Stopped>> = Mutex::new(None);
+
+struct Stopped {
+    key: String,
+    done: usize,
+    record: Record,
+}
+
+/// How far one walk is.
+pub(super) struct Progress {
+    key: Option<String>,
+    path: Option<PathBuf>,
+    total: usize,
+    /// Batches that the collector has seen.
+    pub(super) done: usize,
+    /// Batches of which the disk knows.
+    written: usize,
+    every: Option<usize>,
+    last: Instant,
+    /// How long the last writing took.
+    cost: Duration,
+}
+
+impl Progress {
+    /// What is known of a walk of this key; the collector goes on from there.
+    ///
+    /// # Errors
+    /// There is no folder to keep it in; a folder was given for a model with hooks.
+    pub(super) fn find(
+        storage: &Storage,
+        key: String,
+        total: usize,
+        has_hooks: bool,
+        collector: &mut impl Collector,
+    ) -> Result<Self> {
+        let folder = match (&storage.place, has_hooks) {
+            (Where::Folder(_), true) => {
+                return Err(Error::new(
+                    "a sweep of a model with hooks is not kept on disk, as a hook has no name to find \
+                     it by: use `.no_cache()`, or sweep the model without the hooks.",
+                ));
+            }
+            (Where::Nowhere, _) | (Where::Default, true) => None,
+            (Where::Folder(folder), false) => Some(folder.clone()),
+            (Where::Default, false) => Some(cache_folder()?.join("sweeps")),
+        };
+        let mut progress = Self {
+            path: folder.map(|folder| folder.join(format!("{key}.safetensors"))),
+            key: (!has_hooks).then_some(key),
+            total,
+            done: 0,
+            written: 0,
+            every: storage.every,
+            last: Instant::now(),
+            cost: Duration::ZERO,
+        };
+        progress.read_disk(collector);
+        progress.read_memory(collector);
+        Ok(progress)
+    }
+
+    fn read_disk(&mut self, collector: &mut impl Collector) {
+        let Some(path) = &self.path else {
+            return;
+        };
+        let restored = Record::load(path).and_then(|record| match record {
+            Some(record) => Ok(Some(self.restore(&record, collector)?)),
+            None => Ok(None),
+        });
+        match restored {
+            Ok(done) => {
+                self.done = done.unwrap_or(0);
+                self.written = self.done;
+            }
+            Err(error) => eprintln!(
+                "{} is damaged ({error}): the sweep starts again from the beginning.",
+                path.display()
+            ),
+        }
+    }
+
+    fn read_memory(&mut self, collector: &mut impl Collector) {
+        let Ok(mut slot) = STOPPED.lock() else {
+            return;
+        };
+        let is_ours = |stopped: &mut Stopped| Some(&stopped.key) == self.key.as_ref();
+        if let Some(stopped) = slot.take_if(is_ours)
+            && stopped.done > self.done
+            && self.restore(&stopped.record, collector).is_ok()
+        {
+            self.done = stopped.done;
+        }
+    }
+
+    /// How many batches a record is of.
+    fn restore(&self, record: &Record, collector: &mut impl Collector) -> Result<usize> {
+        let done = record.notes.get(DONE).and_then(|done| done.parse().ok());
+        match done {
+            Some(done) if done <= self.total => {
+                collector.restore(record)?;
+                Ok(done)
+            }
+            _ => Err(Error::new("it does not say how far the sweep was")),
+        }
+    }
+
+    /// One batch more is done; what there is is written where it is time.
+    ///
+    /// # Errors
+    /// The disk is full, or the folder not to be written to; the walk goes on when it is asked again.
+    pub(super) fn advance(&mut self, collector: &impl Collector) -> Result<()> {
+        self.done += 1;
+        let is_time = match self.every {
+            Some(batches) => self.done - self.written >= batches,
+            None => self.last.elapsed() >= PAUSE.max(SHARE * self.cost),
+        };
+        match is_time && self.done < self.total {
+            true => self.write(collector),
+            false => Ok(()),
+        }
+    }
+
+    /// Writes the result.
+    ///
+    /// # Errors
+    /// As [`Progress::advance`].
+    pub(super) fn finish(&mut self, collector: &impl Collector) -> Result<()> {
+        self.write(collector)
+    }
+
+    /// Keeps what there is, as the walk is about to be left.
+    pub(super) fn pause(&mut self, collector: &impl Collector) {
+        let on_disk = self.path.is_some() && self.write(collector).is_ok();
+        if !on_disk {
+            self.remember(collector);
+        }
+    }
+
+    fn write(&mut self, collector: &impl Collector) -> Result<()> {
+        let Some(path) = &self.path else {
+            return Ok(());
+        };
+        if self.written == self.done {
+            return Ok(());
+        }
+        let started = Instant::now();
+        if let Err(error) = self.record(collector).save(path) {
+            self.remember(collector);
+            return Err(error.context(format!(
+                "the sweep stopped after {} of {} batches, and goes on from there when it is run again",
+                self.done, self.total
+            )));
+        }
+        self.written = self.done;
+        self.last = Instant::now();
+        self.cost = started.elapsed();
+        Ok(())
+    }
+
+    fn record(&self, collector: &impl Collector) -> Record {
+        let mut record = collector.record();
+        record.notes.insert(DONE.to_owned(), self.done.to_string());
+        record
+    }
+
+    fn remember(&self, collector: &impl Collector) {
+        if let (Some(key), Ok(mut slot)) = (&self.key, STOPPED.lock())
+            && self.done > 0
+        {
+            *slot = Some(Stopped {
+                key: key.clone(),
+                done: self.done,
+                record: self.record(collector),
+            });
+        }
+    }
+}
