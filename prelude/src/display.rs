@@ -14,6 +14,7 @@
 mod escape;
 mod figure;
 mod handle;
+mod latents;
 mod legacy;
 mod library;
 mod media;

@@ -34,6 +34,21 @@ pub use crate::sae::Sae;
 pub use crate::sae::SaeConfig;
 pub use crate::sae::TopActs;
 
+// What are the latents active on, over a corpus?
+pub use crate::analysis::Examples;
+pub use crate::analysis::LatentDashboard;
+pub use crate::analysis::LatentExamples;
+pub use crate::analysis::LatentSweep;
+pub use crate::analysis::Occurrences;
+pub use crate::analysis::Sweep;
+pub use crate::data::Activations;
+pub use crate::data::Corpus;
+pub use crate::data::CorpusOptions;
+pub use crate::data::MixOptions;
+pub use crate::data::MixingBuffer;
+pub use crate::data::Packing;
+pub use crate::data::Texts;
+
 // Which parts wrote what, and what pulls where?
 pub use crate::analysis::Composition;
 pub use crate::analysis::DetectHead;

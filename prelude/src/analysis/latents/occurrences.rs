@@ -7,6 +7,7 @@ use crate::error::{Error, Result};
 use polars::prelude::{Column, DataFrame};
 use rayon::prelude::*;
 use std::collections::BTreeMap;
+use std::fmt;
 
 const STRIPE: usize = 256;
 
@@ -97,7 +98,7 @@ impl Occurrences {
 }
 
 /// How often each token activates each latent strongly: only the pairs that occur.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct TokenOccurrences {
     /// The latent of each entry of `counts`.
     pub latents: Vec<u32>,
@@ -147,6 +148,17 @@ impl TokenOccurrences {
             Column::new("count".into(), counts),
         ];
         Ok(DataFrame::new(latents.len(), columns)?)
+    }
+}
+
+impl fmt::Debug for TokenOccurrences {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let pairs: usize = self.counts.iter().map(Vec::len).sum();
+        write!(
+            f,
+            "TokenOccurrences({} latents, {pairs} pairs of latent and token)",
+            self.latents.len()
+        )
     }
 }
 

@@ -31,8 +31,11 @@ pub(super) enum Where {
     Nowhere,
 }
 
-/// The walk that was stopped last, in this process.
-static STOPPED: Mutex<Option<Stopped>> = Mutex::new(None);
+/// How many walks that were stopped are remembered.
+const MOST_STOPPED: usize = 4;
+
+/// The walks that were stopped in this process, and are not on disk; the last comes last.
+static STOPPED: Mutex<Vec<Stopped>> = Mutex::new(Vec::new());
 
 struct Stopped {
     key: String,
@@ -114,11 +117,12 @@ impl Progress {
     }
 
     fn read_memory(&mut self, collector: &mut impl Collector) {
-        let Ok(mut slot) = STOPPED.lock() else {
+        let Ok(mut all) = STOPPED.lock() else {
             return;
         };
-        let is_ours = |stopped: &mut Stopped| Some(&stopped.key) == self.key.as_ref();
-        if let Some(stopped) = slot.take_if(is_ours)
+        let is_ours = |stopped: &Stopped| Some(&stopped.key) == self.key.as_ref();
+        if let Some(at) = all.iter().position(is_ours)
+            && let stopped = all.remove(at)
             && stopped.done > self.done
             && self.restore(&stopped.record, collector).is_ok()
         {
@@ -198,10 +202,14 @@ impl Progress {
     }
 
     fn remember(&self, collector: &impl Collector) {
-        if let (Some(key), Ok(mut slot)) = (&self.key, STOPPED.lock())
+        if let (Some(key), Ok(mut all)) = (&self.key, STOPPED.lock())
             && self.done > 0
         {
-            *slot = Some(Stopped {
+            all.retain(|stopped| stopped.key != *key);
+            if all.len() >= MOST_STOPPED {
+                all.remove(0);
+            }
+            all.push(Stopped {
                 key: key.clone(),
                 done: self.done,
                 record: self.record(collector),

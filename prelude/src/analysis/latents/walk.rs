@@ -70,6 +70,9 @@ impl Walk {
         label: &str,
         storage: &Storage,
     ) -> Result<C> {
+        for (name, weight) in [("W_enc", &self.sae.W_enc), ("b_enc", &self.sae.b_enc)] {
+            check_numbers(weight, || format!("`{name}` of {}", self.sae.name()))?;
+        }
         let batches = self.corpus.batches(self.token_budget)?;
         let total = batches.count_all();
         let key = self.key(&collector)?;
@@ -143,6 +146,7 @@ impl Walk {
         }
         let rows = chosen(&rows, &kept, batch.prompts.len() * batch.width())?;
         let rows = rows.reshape((kept.tokens.len(), width))?;
+        check_numbers(&rows, || format!("an activation at `{}`", self.point))?;
         Ok((rows.to_device(&self.sae.device())?, kept))
     }
 
@@ -176,6 +180,20 @@ impl Walk {
             })?;
         }
         Ok(())
+    }
+}
+
+/// # Errors
+/// An entry is not a number. A gate would make 0 of it, and the latent would seem to be dead.
+fn check_numbers(tensor: &Tensor, name: impl FnOnce() -> String) -> Result<()> {
+    let sum = tensor.to_dtype(DType::F32)?.sum_all()?.to_scalar::<f32>()?;
+    match sum.is_nan() {
+        false => Ok(()),
+        true => Err(Error::new(format!(
+            "{} holds what is not a number: load it again, or look for the hook or the type (f16) that \
+             made it.",
+            name()
+        ))),
     }
 }
 
