@@ -13,7 +13,7 @@ use ferrolens::sae::{Gate, Sae, SaeConfig};
 use std::time::Instant;
 
 const POINT: &str = "blocks.1.hook_resid_pre";
-const RUNS: usize = 5;
+const RUNS: usize = 3;
 
 fn main() -> ferrolens::Result<()> {
     let mut arguments = std::env::args()

@@ -243,7 +243,7 @@ mod tests {
         let mut counts = vec![0; 48];
         counts[20] = 5;
         counts[22] = 1;
-        let edges: Vec<f64> = (0..49).map(|edge| f64::from(edge)).collect();
+        let edges: Vec<f64> = (0..49).map(f64::from).collect();
         let dashboard = LatentDashboard {
             sae: "sae_a<b".to_owned(),
             density: 0.0125,

@@ -169,7 +169,7 @@ struct Counts {
 }
 
 impl Collector for Counts {
-    fn take(&mut self, block: &Block<'_>) -> Result<()> {
+    fn take(&mut self, block: &Block<'_>) {
         let stripes = self.each.par_chunks_mut(STRIPE);
         let stripes = stripes.zip(self.thresholds.par_chunks(STRIPE)).enumerate();
         stripes.for_each(|(stripe, (counts, thresholds))| {
@@ -185,7 +185,6 @@ impl Collector for Counts {
                 }
             }
         });
-        Ok(())
     }
 
     fn record(&self) -> Record {

@@ -12,7 +12,8 @@ use std::time::{Duration, Instant};
 const PAUSE: Duration = Duration::from_secs(20);
 /// Writing may take this share of the time.
 const SHARE: u32 = 20;
-const DONE: &str = "batches done";
+const BATCHES: &str = "batches done";
+const BLOCKS: &str = "blocks done";
 
 /// Where walks keep what they have.
 #[derive(Clone, Debug, Default)]
@@ -39,8 +40,15 @@ static STOPPED: Mutex<Vec<Stopped>> = Mutex::new(Vec::new());
 
 struct Stopped {
     key: String,
-    done: usize,
+    at: At,
     record: Record,
+}
+
+/// What a collector has seen: whole batches, and so many blocks of the next.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct At {
+    pub(super) batches: usize,
+    pub(super) blocks: usize,
 }
 
 /// How far one walk is.
@@ -48,10 +56,9 @@ pub(super) struct Progress {
     key: Option<String>,
     path: Option<PathBuf>,
     total: usize,
-    /// Batches that the collector has seen.
-    pub(super) done: usize,
-    /// Batches of which the disk knows.
-    written: usize,
+    pub(super) at: At,
+    /// What the disk knows of.
+    written: At,
     every: Option<usize>,
     last: Instant,
     /// How long the last writing took.
@@ -85,8 +92,8 @@ impl Progress {
             path: folder.map(|folder| folder.join(format!("{key}.safetensors"))),
             key: (!has_hooks).then_some(key),
             total,
-            done: 0,
-            written: 0,
+            at: At::default(),
+            written: At::default(),
             every: storage.every,
             last: Instant::now(),
             cost: Duration::ZERO,
@@ -105,9 +112,9 @@ impl Progress {
             None => Ok(None),
         });
         match restored {
-            Ok(done) => {
-                self.done = done.unwrap_or(0);
-                self.written = self.done;
+            Ok(at) => {
+                self.at = at.unwrap_or_default();
+                self.written = self.at;
             }
             Err(error) => eprintln!(
                 "{} is damaged ({error}): the sweep starts again from the beginning.",
@@ -123,20 +130,25 @@ impl Progress {
         let is_ours = |stopped: &Stopped| Some(&stopped.key) == self.key.as_ref();
         if let Some(at) = all.iter().position(is_ours)
             && let stopped = all.remove(at)
-            && stopped.done > self.done
+            && stopped.at > self.at
             && self.restore(&stopped.record, collector).is_ok()
         {
-            self.done = stopped.done;
+            self.at = stopped.at;
         }
     }
 
-    /// How many batches a record is of.
-    fn restore(&self, record: &Record, collector: &mut impl Collector) -> Result<usize> {
-        let done = record.notes.get(DONE).and_then(|done| done.parse().ok());
-        match done {
-            Some(done) if done <= self.total => {
+    /// How far a record is.
+    fn restore(&self, record: &Record, collector: &mut impl Collector) -> Result<At> {
+        let number = |name: &str| {
+            record
+                .notes
+                .get(name)
+                .and_then(|number| number.parse().ok())
+        };
+        match (number(BATCHES), number(BLOCKS)) {
+            (Some(batches), Some(blocks)) if batches <= self.total => {
                 collector.restore(record)?;
-                Ok(done)
+                Ok(At { batches, blocks })
             }
             _ => Err(Error::new("it does not say how far the sweep was")),
         }
@@ -147,12 +159,15 @@ impl Progress {
     /// # Errors
     /// The disk is full, or the folder not to be written to; the walk goes on when it is asked again.
     pub(super) fn advance(&mut self, collector: &impl Collector) -> Result<()> {
-        self.done += 1;
+        self.at = At {
+            batches: self.at.batches + 1,
+            blocks: 0,
+        };
         let is_time = match self.every {
-            Some(batches) => self.done - self.written >= batches,
+            Some(batches) => self.at.batches - self.written.batches >= batches,
             None => self.last.elapsed() >= PAUSE.max(SHARE * self.cost),
         };
-        match is_time && self.done < self.total {
+        match is_time && self.at.batches < self.total {
             true => self.write(collector),
             false => Ok(()),
         }
@@ -178,7 +193,7 @@ impl Progress {
         let Some(path) = &self.path else {
             return Ok(());
         };
-        if self.written == self.done {
+        if self.written == self.at {
             return Ok(());
         }
         let started = Instant::now();
@@ -186,10 +201,10 @@ impl Progress {
             self.remember(collector);
             return Err(error.context(format!(
                 "the sweep stopped after {} of {} batches, and goes on from there when it is run again",
-                self.done, self.total
+                self.at.batches, self.total
             )));
         }
-        self.written = self.done;
+        self.written = self.at;
         self.last = Instant::now();
         self.cost = started.elapsed();
         Ok(())
@@ -197,13 +212,15 @@ impl Progress {
 
     fn record(&self, collector: &impl Collector) -> Record {
         let mut record = collector.record();
-        record.notes.insert(DONE.to_owned(), self.done.to_string());
+        let At { batches, blocks } = self.at;
+        record.notes.insert(BATCHES.to_owned(), batches.to_string());
+        record.notes.insert(BLOCKS.to_owned(), blocks.to_string());
         record
     }
 
     fn remember(&self, collector: &impl Collector) {
         if let (Some(key), Ok(mut all)) = (&self.key, STOPPED.lock())
-            && self.done > 0
+            && self.at > At::default()
         {
             all.retain(|stopped| stopped.key != *key);
             if all.len() >= MOST_STOPPED {
@@ -211,7 +228,7 @@ impl Progress {
             }
             all.push(Stopped {
                 key: key.clone(),
-                done: self.done,
+                at: self.at,
                 record: self.record(collector),
             });
         }

@@ -97,7 +97,7 @@ fn a_sweep_that_is_stopped_anywhere_goes_on_and_finds_the_same() {
         let (mut stops, mut finished) = (0, None);
         while finished.is_none() {
             // Each time a little further: between batches and inside the model.
-            let (outcome, sent) =
+            let (outcome, _) =
                 fake::with_stop_after(5 + stops, || sweep.run(&model, &sae, &corpus));
             match outcome {
                 Ok(found) => finished = Some(found),

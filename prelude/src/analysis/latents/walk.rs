@@ -12,7 +12,7 @@ use candle_core::{DType, Device, Storage as TensorStorage, Tensor};
 use std::ops::Range;
 
 /// The most bytes of activations of latents at a time.
-const BLOCK_BYTES: usize = 64 << 20;
+const BLOCK_BYTES: usize = if cfg!(test) { 1 << 16 } else { 64 << 20 };
 
 /// What is walked over, and what is looked at.
 #[derive(Clone, Debug)]
@@ -39,9 +39,8 @@ pub(super) struct Block<'a> {
 
 /// Who collects what a walk sees.
 pub(super) trait Collector {
-    /// # Errors
-    /// An activation is not a number.
-    fn take(&mut self, block: &Block<'_>) -> Result<()>;
+    /// Sees some more.
+    fn take(&mut self, block: &Block<'_>);
 
     /// Everything collected so far.
     fn record(&self) -> Record;
@@ -70,36 +69,80 @@ impl Walk {
         label: &str,
         storage: &Storage,
     ) -> Result<C> {
-        for (name, weight) in [("W_enc", &self.sae.W_enc), ("b_enc", &self.sae.b_enc)] {
-            check_numbers(weight, || format!("`{name}` of {}", self.sae.name()))?;
+        let sae = &self.sae;
+        let read = [
+            ("W_enc", &sae.W_enc),
+            ("b_enc", &sae.b_enc),
+            ("b_dec", &sae.b_dec),
+        ];
+        for (name, weight) in read.into_iter().chain(sae.gate.weights()) {
+            check_numbers(weight, || format!("`{name}` of {}", sae.name()))?;
         }
         let batches = self.corpus.batches(self.token_budget)?;
         let total = batches.count_all();
         let key = self.key(&collector)?;
         let mut progress = Progress::find(storage, key, total, self.has_hooks(), &mut collector)?;
-        if progress.done == total {
+        if progress.at.batches == total {
             return Ok(collector);
         }
         let tokens = |batch: usize| batches.get(batch).map_or(0, |batch| batch.tokens());
         let mut line = ProgressLine::new(format!("{label}, tokens"), Some(self.corpus.tokens()))
-            .resumed_at((0..progress.done).map(tokens).sum());
-        while let Some(batch) = batches.get(progress.done) {
-            let outcome = check_interrupt().and_then(|()| self.activations(&batch));
-            let (rows, kept) = match outcome {
-                Ok(rows) => rows,
-                Err(error) => {
-                    progress.pause(&collector);
-                    return Err(error);
-                }
-            };
-            // From here on the collector has part of a batch until it has all of it.
-            self.encode(&rows, &kept, &mut collector)?;
+            .resumed_at((0..progress.at.batches).map(tokens).sum());
+        while let Some(batch) = batches.get(progress.at.batches) {
+            let walked = self.walk_batch(&batch, &mut progress, &mut collector);
+            walked.inspect_err(|_| progress.pause(&collector))?;
             line.advance(batch.tokens());
             progress.advance(&collector)?;
         }
         line.end();
         progress.finish(&collector)?;
         Ok(collector)
+    }
+
+    /// The blocks of a batch that the collector has not seen. After an error it has seen whole blocks.
+    fn walk_batch(
+        &self,
+        batch: &TokenBatch,
+        progress: &mut Progress,
+        collector: &mut impl Collector,
+    ) -> Result<()> {
+        check_interrupt()?;
+        let (rows, kept) = self.activations(batch)?;
+        let most = BLOCK_BYTES / (4 * self.width()).max(1);
+        for block in blocks(&kept.prompts, most)
+            .into_iter()
+            .skip(progress.at.blocks)
+        {
+            check_interrupt()?;
+            let acts = self.encode(&rows.narrow(0, block.start, block.len())?)?;
+            let (storage, layout) = acts.storage_and_layout();
+            let (TensorStorage::Cpu(values), Some((from, to))) =
+                (&*storage, layout.contiguous_offsets())
+            else {
+                return Err(Error::new(
+                    "the activations of latents did not come to the CPU.",
+                ));
+            };
+            collector.take(&Block {
+                acts: &values.as_slice::<f32>()?[from..to],
+                latents: self.width(),
+                prompts: &kept.prompts[block.clone()],
+                positions: &kept.positions[block.clone()],
+                tokens: &kept.tokens[block],
+            });
+            progress.at.blocks += 1;
+        }
+        Ok(())
+    }
+
+    /// The activations of latents, `[tokens, latents]`, on the CPU.
+    fn encode(&self, rows: &Tensor) -> Result<Tensor> {
+        let acts = match &self.latents {
+            Some(latents) => self.sae.encode_latents(rows, latents)?,
+            None => self.sae.encode(rows)?,
+        };
+        let acts = acts.to_device(&Device::Cpu)?.to_dtype(DType::F32)?;
+        Ok(acts.contiguous()?)
     }
 
     /// The name of what a walk with this collector finds.
@@ -148,38 +191,6 @@ impl Walk {
         let rows = rows.reshape((kept.tokens.len(), width))?;
         check_numbers(&rows, || format!("an activation at `{}`", self.point))?;
         Ok((rows.to_device(&self.sae.device())?, kept))
-    }
-
-    fn encode(&self, rows: &Tensor, kept: &Kept, collector: &mut impl Collector) -> Result<()> {
-        let most = BLOCK_BYTES / (4 * self.width()).max(1);
-        for block in blocks(&kept.prompts, most) {
-            let Range { start, end } = block.clone();
-            let rows = rows.narrow(0, start, end - start)?;
-            let acts = match &self.latents {
-                Some(latents) => self.sae.encode_latents(&rows, latents)?,
-                None => self.sae.encode(&rows)?,
-            };
-            let acts = acts
-                .to_device(&Device::Cpu)?
-                .to_dtype(DType::F32)?
-                .contiguous()?;
-            let (storage, layout) = acts.storage_and_layout();
-            let (TensorStorage::Cpu(values), Some((from, to))) =
-                (&*storage, layout.contiguous_offsets())
-            else {
-                return Err(Error::new(
-                    "the activations of latents did not come to the CPU.",
-                ));
-            };
-            collector.take(&Block {
-                acts: &values.as_slice::<f32>()?[from..to],
-                latents: self.width(),
-                prompts: &kept.prompts[block.clone()],
-                positions: &kept.positions[block.clone()],
-                tokens: &kept.tokens[block],
-            })?;
-        }
-        Ok(())
     }
 }
 
@@ -257,7 +268,7 @@ mod tests {
         let prompts = [3, 3, 1, 7, 7, 7, 2, 2];
         assert_eq!(blocks(&prompts, 4), [0..3, 3..6, 6..8]);
         assert_eq!(blocks(&prompts, 1), [0..2, 2..3, 3..6, 6..8]);
-        assert_eq!(blocks(&prompts, 100), [0..8]);
+        assert_eq!(blocks(&prompts, 100).len(), 1);
         assert!(blocks(&[], 4).is_empty());
     }
 }
