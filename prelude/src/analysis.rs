@@ -4,6 +4,7 @@ mod components;
 mod composition;
 pub mod directions;
 mod heads;
+pub mod latents;
 mod next_tokens;
 mod prompt;
 
@@ -14,4 +15,8 @@ pub use directions::{
     isotropic_directions,
 };
 pub use heads::{DetectHead, DetectionPattern, ErrorMeasure, HeadPattern, detection_pattern};
+pub use latents::{
+    Activating, ActivationHistogram, Examples, LatentDashboard, LatentExample, LatentExamples,
+    LatentSweep, MaxActivations, Occurrences, Sweep, TokenOccurrences,
+};
 pub use prompt::{AnswerToken, Answers, PromptTest, TestPrompt, TopToken};

@@ -15,12 +15,12 @@
 mod escape;
 mod figure;
 mod handle;
+mod latents;
 mod legacy;
 mod library;
 mod media;
 mod numbers;
 mod plots;
-mod progress;
 mod prompts;
 mod reports;
 mod static_picture;
@@ -30,6 +30,7 @@ mod text;
 mod tokens;
 mod training;
 
+pub use crate::emit::{Progress, ProgressLine, progress};
 pub use handle::{DisplayHandle, clear_output, display};
 pub use library::init_plotly;
 pub use media::{Html, Javascript, Jpeg, Json, Latex, Markdown, Png, Svg};
@@ -37,6 +38,5 @@ pub use numbers::Numbers;
 pub use plots::{
     ColourScale, Normalise, PlotOptions, bar, heatmap, histogram, line, scatter, token_label,
 };
-pub use progress::{Progress, progress};
 pub use tokens::{ColouredTokens, coloured_tokens};
 pub use training::LiveTraining;

@@ -9,6 +9,7 @@
 //! | --- | --- |
 //! | say what a type of mine looks like | [`Rich`] |
 //! | show a value now, and change it later | [`crate::display::display`] |
+//! | show how far a loop is | [`progress`](progress()), [`ProgressLine`] |
 //! | stop a long loop when the user asks | [`check_interrupt`] |
 //! | ask the reader for a line | [`input`], [`password`] |
 //!
@@ -23,7 +24,9 @@ mod flusher;
 mod host;
 mod interrupt;
 mod last;
+mod line;
 mod panics;
+mod progress;
 mod rich;
 mod sending;
 mod type_names;
@@ -34,9 +37,11 @@ pub use host::control;
 pub use interrupt::{Interrupted, check_interrupt, interrupted, stop_point};
 pub use last::{EvcxrDisplay, IntoLast, Last, LastRich};
 pub use panics::cell_panicked;
+pub use progress::{Progress, ProgressLine, progress};
 pub use rich::{Bundle, Rich, text};
 
 pub(crate) use host::Host;
 #[cfg(test)]
 pub(crate) use host::fake;
-pub(crate) use sending::{clear, inside_write, send_display, send_update};
+pub(crate) use line::Line;
+pub(crate) use sending::{clear, display_id, inside_write, send_display, send_update};

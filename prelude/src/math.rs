@@ -14,7 +14,7 @@ mod softmax;
 
 pub use activation::gelu_new;
 pub use factored::{Eigenvalues, FactoredMatrix, Svd};
-pub(crate) use rows::is_plain;
+pub(crate) use rows::{is_plain, update_rows};
 pub use sample::{Sampler, top_k_of};
 pub use slice::{Fill, Set, Span, Spans, set_at, set_slice};
 pub(crate) use softmax::{causal_scores, causal_softmax};

@@ -54,6 +54,21 @@ pub use crate::analysis::isotropic_directions;
 pub use crate::sae::metrics::LossMetrics;
 pub use crate::sae::metrics::SaeMetrics;
 
+// What are the latents active on, over a corpus?
+pub use crate::analysis::Examples;
+pub use crate::analysis::LatentDashboard;
+pub use crate::analysis::LatentExamples;
+pub use crate::analysis::LatentSweep;
+pub use crate::analysis::Occurrences;
+pub use crate::analysis::Sweep;
+pub use crate::data::Activations;
+pub use crate::data::Corpus;
+pub use crate::data::CorpusOptions;
+pub use crate::data::MixOptions;
+pub use crate::data::MixingBuffer;
+pub use crate::data::Packing;
+pub use crate::data::Texts;
+
 // Which parts wrote what, and what pulls where?
 pub use crate::analysis::Composition;
 pub use crate::analysis::DetectHead;

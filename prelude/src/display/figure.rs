@@ -18,8 +18,8 @@
 //! also carries the figure and a script, which replaces the picture where it finds
 //! `window.Plotly`. Before that it would only make the notebook larger.
 
-use super::{escape, handle, library, static_picture};
-use crate::emit::{Bundle, Rich, text};
+use super::{escape, library, static_picture};
+use crate::emit::{self, Bundle, Rich, text};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use plotly::Plot;
@@ -72,7 +72,7 @@ fn stand_titles_off(layout: &mut Value) {
 }
 
 fn html(figure: &Value, picture: &str) -> String {
-    let id = handle::new_id();
+    let id = emit::display_id();
     let label = escape::html(&description(figure));
     let picture = STANDARD.encode(picture);
     let image = format!(

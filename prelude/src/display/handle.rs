@@ -2,8 +2,6 @@
 
 use super::library;
 use crate::emit::{self, Bundle, Rich};
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::{SystemTime, UNIX_EPOCH};
 
 /// Shows a value now, wherever the cell is. Works with a value and with a reference to it.
 ///
@@ -14,7 +12,9 @@ use std::time::{SystemTime, UNIX_EPOCH};
 /// status.update(Markdown("**done**"));
 /// ```
 pub fn display(value: impl Rich) -> DisplayHandle {
-    let handle = DisplayHandle { id: new_id() };
+    let handle = DisplayHandle {
+        id: emit::display_id(),
+    };
     value.prepare();
     emit::send_display(value.bundle(), &handle.id);
     handle
@@ -52,19 +52,6 @@ impl Rich for DisplayHandle {
     fn bundle(&self) -> Bundle {
         Bundle::new()
     }
-}
-
-/// An id that no earlier process has used either: a notebook keeps outputs across restarts.
-pub(super) fn new_id() -> String {
-    static COUNT: AtomicU64 = AtomicU64::new(0);
-    let count = COUNT.fetch_add(1, Ordering::Relaxed);
-    let nanoseconds = SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .map_or(0, |time| time.as_nanos());
-    format!(
-        "ferrolens-{:x}-{nanoseconds:x}-{count:x}",
-        std::process::id()
-    )
 }
 
 #[cfg(test)]
@@ -106,7 +93,7 @@ mod tests {
             (&first["text/html"], &second["text/plain"]),
             (&"<i>a</i>".into(), &"b".into())
         );
-        assert_ne!(new_id(), new_id());
+        assert_ne!(emit::display_id(), emit::display_id());
     }
 
     #[test]

@@ -3,7 +3,7 @@
 //! `plotly::Plot::evcxr_display` and other crates write `EVCXR_BEGIN_CONTENT`; the host takes such
 //! a value out of stdout and hands it here.
 
-use super::{figure, handle, library};
+use super::{figure, library};
 use crate::emit::{self, Bundle, text};
 use serde_json::Value;
 use std::panic::catch_unwind;
@@ -47,7 +47,7 @@ fn show(mime: &str, content: &str) {
     if mime == figure::MIME {
         library::prepare();
     }
-    emit::send_display(bundle, &handle::new_id());
+    emit::send_display(bundle, &emit::display_id());
 }
 
 fn bundle(mime: &str, content: &str) -> Bundle {

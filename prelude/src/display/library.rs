@@ -1,6 +1,5 @@
 //! The plotting library itself, in the notebook: once, and only where it is wanted.
 
-use super::handle;
 use crate::emit::{self, Bundle, Host, text};
 use std::sync::Mutex;
 
@@ -17,7 +16,7 @@ static HELD_BY: Mutex<Option<u64>> = Mutex::new(None);
 /// JupyterLab with the `plotly` Python package, and VS Code, draw plots without it.
 pub fn init_plotly() {
     set_holder(Some(cell()));
-    emit::send_display(bundle(), &handle::new_id());
+    emit::send_display(bundle(), &emit::display_id());
 }
 
 /// Called before a plot is sent.

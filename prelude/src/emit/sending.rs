@@ -7,6 +7,8 @@ use super::{Bundle, Host, fallback};
 use ferrolens_frames::Frame;
 use std::cell::Cell;
 use std::io::Write;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{SystemTime, UNIX_EPOCH};
 
 /// Sends the value of the cell's last expression.
 pub(super) fn send_value(data: Bundle) {
@@ -50,6 +52,19 @@ pub(crate) fn send_update(data: Bundle, display_id: &str) {
         }),
         None => fallback::show(&data),
     }
+}
+
+/// An id that no earlier process has used either: a notebook keeps outputs across restarts.
+pub(crate) fn display_id() -> String {
+    static COUNT: AtomicU64 = AtomicU64::new(0);
+    let count = COUNT.fetch_add(1, Ordering::Relaxed);
+    let nanoseconds = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .map_or(0, |time| time.as_nanos());
+    format!(
+        "ferrolens-{:x}-{nanoseconds:x}-{count:x}",
+        std::process::id()
+    )
 }
 
 /// Clears the output of the running cell; without a host there is nothing that could be cleared.

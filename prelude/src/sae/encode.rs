@@ -15,8 +15,7 @@ impl Sae {
     /// The input is not as wide as `d_in`, or on another device.
     pub fn encode(&self, x: &Tensor) -> Result<Tensor> {
         let projected = self.project(&self.normalized(x)?)?;
-        let pre = self.gate.pre(&projected, &self.b_enc)?;
-        self.gate.post(&pre, &projected, &self.scale())
+        self.gate.acts(projected, &self.b_enc, &self.scale())
     }
 
     /// What the gate reads: `(x - b_dec) W_enc + b_enc`, `[.., d_sae]` (`hook_sae_acts_pre`).
@@ -43,9 +42,9 @@ impl Sae {
         let normalized = self.normalized(x)?;
         let W_enc = self.W_enc.index_select(&ids, 1)?; // [d_in, latents]
         let projected = times(&normalized.value, &W_enc)?;
-        let pre = gate.pre(&projected, &self.b_enc.index_select(&ids, 0)?)?;
         let W_dec = &self.W_dec.index_select(&ids, 0)?;
-        gate.post(&pre, &projected, &Scale { W_dec })
+        let b_enc = self.b_enc.index_select(&ids, 0)?;
+        gate.acts(projected, &b_enc, &Scale { W_dec })
     }
 
     /// The `k` largest activations of every position and the latents that they belong to, largest first.
@@ -104,8 +103,7 @@ impl Sae {
     pub fn forward(&self, x: &Tensor) -> Result<Tensor> {
         let normalized = self.normalized(x)?;
         let projected = self.project(&normalized)?;
-        let pre = self.gate.pre(&projected, &self.b_enc)?;
-        let acts = self.gate.post(&pre, &projected, &self.scale())?;
+        let acts = self.gate.acts(projected, &self.b_enc, &self.scale())?;
         self.finish(self.write(&acts)?, x, &normalized)
     }
 

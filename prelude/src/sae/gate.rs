@@ -15,6 +15,7 @@ pub use nsae::Nsae;
 pub use top_k::TopK;
 
 use crate::error::{Error, Result};
+use crate::math::{is_plain, update_rows};
 use candle_core::Tensor;
 
 /// How activations follow from pre-activations, with the weights that only this kind has.
@@ -89,6 +90,30 @@ impl Gate {
             Self::BatchTopK(gate) => gate.acts(pre, scale),
             Self::Matryoshka(gate) => gate.inner.post(pre, projected, scale),
             Self::Nsae(gate) => gate.acts(pre),
+        }
+    }
+
+    /// Both steps at once, from a projection that nobody else holds: where it can be done in its place,
+    /// the large tensor is neither copied nor passed over twice.
+    pub(crate) fn acts(
+        &self,
+        projected: Tensor,
+        b_enc: &Tensor,
+        scale: &Scale<'_>,
+    ) -> Result<Tensor> {
+        match self {
+            Self::Relu if is_plain(&projected) && is_plain(b_enc) => {
+                let bias: Vec<f32> = b_enc.to_vec1()?;
+                let relu = move |_: usize, row: &mut [f32]| {
+                    for (act, bias) in row.iter_mut().zip(&bias) {
+                        let pre = *act + bias;
+                        *act = if pre > 0. { pre } else { 0. };
+                    }
+                };
+                Ok(update_rows(projected, "relu with a bias", relu)?)
+            }
+            Self::Matryoshka(gate) => gate.inner.acts(projected, b_enc, scale),
+            _ => self.post(&self.pre(&projected, b_enc)?, &projected, scale),
         }
     }
 

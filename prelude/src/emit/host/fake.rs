@@ -15,6 +15,8 @@ pub(crate) struct Sent {
 struct State {
     sent: Sent,
     stop: bool,
+    /// How often the flag is looked at before it is raised.
+    looks: Option<usize>,
     line: Option<String>,
 }
 
@@ -33,6 +35,18 @@ pub(crate) fn with_stop<T>(work: impl FnOnce() -> T) -> (T, Sent) {
     run(
         State {
             stop,
+            ..State::default()
+        },
+        work,
+    )
+}
+
+/// The same where the user asks the cell to stop when the flag has been looked at this often.
+pub(crate) fn with_stop_after<T>(looks: usize, work: impl FnOnce() -> T) -> (T, Sent) {
+    let looks = Some(looks);
+    run(
+        State {
+            looks,
             ..State::default()
         },
         work,
@@ -85,7 +99,13 @@ unsafe extern "C" fn cell() -> u64 {
 }
 
 unsafe extern "C" fn stop() -> i32 {
-    with_state(|state| i32::from(state.stop))
+    with_state(|state| {
+        if let Some(looks) = &mut state.looks {
+            state.stop |= *looks == 0;
+            *looks = looks.saturating_sub(1);
+        }
+        i32::from(state.stop)
+    })
 }
 
 unsafe extern "C" fn control(line: *const u8, len: usize) {

@@ -1,17 +1,9 @@
 //! How far a download is, in one line that changes where it stands.
 
 use super::hub::DownloadProgress;
-use crate::emit::{self, Host};
+use crate::emit::{self, Line};
 use crate::error::Result;
-use std::io::{IsTerminal, Write};
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
-
-/// The shortest time between two changes of the line.
-const PAUSE: Duration = Duration::from_millis(200);
-
-/// Lines so far, as each needs a name of its own.
-static LINES: AtomicU64 = AtomicU64::new(0);
 
 /// The download of one file.
 pub(crate) struct DownloadLine {
@@ -21,9 +13,7 @@ pub(crate) struct DownloadLine {
     /// What was on the disk before.
     resumed: Option<u64>,
     started: Instant,
-    last_look: Option<Instant>,
-    /// The name of the line in the notebook, once it is there.
-    shown: Option<String>,
+    line: Line,
 }
 
 impl DownloadLine {
@@ -35,8 +25,7 @@ impl DownloadLine {
             done: 0,
             resumed: None,
             started: Instant::now(),
-            last_look: None,
-            shown: None,
+            line: Line::new(),
         })
     }
 
@@ -52,31 +41,6 @@ impl DownloadLine {
                 let total = megabytes(total);
                 format!("{file}: {done:.1} of {total:.1} MB ({percent:.0} %), {rate:.1} MB/s")
             }
-        }
-    }
-
-    fn show(&mut self, is_last: bool) {
-        let now = Instant::now();
-        if !is_last && self.last_look.is_some_and(|last| now - last < PAUSE) {
-            return;
-        }
-        self.last_look = Some(now);
-        let text = self.text();
-        if Host::find().is_some() {
-            let bundle = emit::text(text);
-            match &self.shown {
-                Some(line) => emit::send_update(bundle, line),
-                None => {
-                    let number = LINES.fetch_add(1, Ordering::Relaxed);
-                    let line = format!("download-{}-{number}", std::process::id());
-                    emit::send_display(bundle, &line);
-                    self.shown = Some(line);
-                }
-            }
-        } else if std::io::stderr().is_terminal() {
-            let end = if is_last { "\n" } else { "" };
-            // A closed stderr is no reason to stop.
-            let _ = write!(std::io::stderr(), "\r\x1b[K{text}{end}");
         }
     }
 }
@@ -98,14 +62,16 @@ impl DownloadProgress for DownloadLine {
                 let at_once = self.started.elapsed() < Duration::from_millis(1);
                 self.resumed = Some(if at_once { bytes } else { 0 });
             }
-            self.show(false);
+            let text = self.text();
+            self.line.show(|| text);
         }
         Ok(())
     }
 
     fn end(&mut self) {
         if self.done > 0 {
-            self.show(true);
+            let text = self.text();
+            self.line.end(|| text);
         }
     }
 }

@@ -1,12 +1,9 @@
 //! How far a loop is.
 
-use super::handle::{DisplayHandle, display};
-use crate::emit::{self, Bundle, Host, Rich, text};
-use std::io::{IsTerminal, Write};
+use super::line::Line;
+use super::stop_point;
 use std::time::{Duration, Instant};
 
-/// The shortest time between two looks of the line.
-const PAUSE: Duration = Duration::from_millis(100);
 /// The width of the bar, in characters.
 const BAR: usize = 24;
 
@@ -32,15 +29,7 @@ pub fn progress<I: IntoIterator>(items: I, label: impl Into<String>) -> Progress
     };
     Progress {
         items,
-        state: State {
-            label: label.into(),
-            total,
-            done: 0,
-            started: Instant::now(),
-            ended: None,
-        },
-        shown: Shown::NotYet,
-        last_look: None,
+        line: ProgressLine::new(label, total),
     }
 }
 
@@ -48,42 +37,19 @@ pub fn progress<I: IntoIterator>(items: I, label: impl Into<String>) -> Progress
 #[derive(Debug)]
 pub struct Progress<I> {
     items: I,
-    state: State,
-    shown: Shown,
-    last_look: Option<Instant>,
-}
-
-#[derive(Debug, Clone)]
-struct State {
-    label: String,
-    total: Option<usize>,
-    done: usize,
-    started: Instant,
-    ended: Option<Duration>,
-}
-
-#[derive(Debug)]
-enum Shown {
-    NotYet,
-    InNotebook(DisplayHandle),
-    InTerminal,
-    Nowhere,
+    line: ProgressLine,
 }
 
 impl<I: Iterator> Iterator for Progress<I> {
     type Item = I::Item;
 
     fn next(&mut self) -> Option<I::Item> {
-        emit::stop_point();
-        let now = Instant::now();
-        if self.last_look.is_none_or(|last| now - last >= PAUSE) {
-            self.last_look = Some(now);
-            self.show();
-        }
+        stop_point();
+        self.line.show();
         let item = self.items.next();
         match item {
-            Some(_) => self.state.done += 1,
-            None => self.end(),
+            Some(_) => self.line.state.done += 1,
+            None => self.line.end(),
         }
         item
     }
@@ -95,55 +61,91 @@ impl<I: Iterator> Iterator for Progress<I> {
 
 impl<I: ExactSizeIterator> ExactSizeIterator for Progress<I> {}
 
-impl<I> Progress<I> {
-    fn end(&mut self) {
+/// The same line for work that is no iterator: it is told what was done.
+///
+/// ```
+/// use ferrolens::emit::ProgressLine;
+///
+/// let mut line = ProgressLine::new("tokens", Some(300));
+/// for batch in [100, 200] {
+///     line.advance(batch);
+/// }
+/// line.end();
+/// ```
+#[derive(Debug)]
+pub struct ProgressLine {
+    state: State,
+    line: Line,
+}
+
+impl ProgressLine {
+    /// A line of this label, for this much to do where that is known. It shows with the first advance.
+    pub fn new(label: impl Into<String>, total: Option<usize>) -> Self {
+        Self {
+            state: State {
+                label: label.into(),
+                total,
+                before: 0,
+                done: 0,
+                started: Instant::now(),
+                ended: None,
+            },
+            line: Line::new(),
+        }
+    }
+
+    /// The same with this much done before: it counts for how far, but not for how fast.
+    #[must_use]
+    pub fn resumed_at(mut self, done: usize) -> Self {
+        self.state.before = done;
+        self.state.done = done;
+        self
+    }
+
+    /// Says that this much more is done.
+    pub fn advance(&mut self, done: usize) {
+        self.state.done += done;
+        self.show();
+    }
+
+    /// Puts another label in front, such as one with a loss in it.
+    pub fn label(&mut self, label: impl Into<String>) {
+        self.state.label = label.into();
+    }
+
+    /// Shows the line as it is at the end. Dropping it does the same.
+    pub fn end(&mut self) {
         if self.state.ended.is_none() {
             self.state.ended = Some(self.state.started.elapsed());
-            self.show();
-            if matches!(self.shown, Shown::InTerminal) {
-                let _ = std::io::stderr().write_all(b"\n");
-            }
+            let Self { state, line } = self;
+            line.end(|| state.text());
         }
     }
 
     fn show(&mut self) {
-        match &self.shown {
-            Shown::InNotebook(handle) => handle.update(&self.state),
-            Shown::InTerminal => self.write_line(),
-            Shown::Nowhere => {}
-            Shown::NotYet => {
-                self.shown = if Host::find().is_some() {
-                    Shown::InNotebook(display(&self.state))
-                } else if std::io::stderr().is_terminal() {
-                    self.write_line();
-                    Shown::InTerminal
-                } else {
-                    Shown::Nowhere
-                };
-            }
-        }
-    }
-
-    fn write_line(&self) {
-        // The escape clears what a longer line left behind.
-        let line = format!("\r{}\u{1b}[K", self.state.line());
-        let _ = std::io::stderr().write_all(line.as_bytes());
+        let Self { state, line } = self;
+        line.show(|| state.text());
     }
 }
 
 /// A loop that is left early says where it was left.
-impl<I> Drop for Progress<I> {
+impl Drop for ProgressLine {
     fn drop(&mut self) {
-        if !matches!(self.shown, Shown::NotYet) {
+        if self.line.is_shown() {
             self.end();
         }
     }
 }
 
-impl Rich for State {
-    fn bundle(&self) -> Bundle {
-        text(self.line())
-    }
+#[derive(Debug, Clone)]
+struct State {
+    label: String,
+    total: Option<usize>,
+    /// What was done before the line began.
+    before: usize,
+    done: usize,
+    started: Instant,
+    ended: Option<Duration>,
 }
 
 impl State {
@@ -153,10 +155,11 @@ impl State {
         clippy::cast_possible_truncation,
         clippy::cast_sign_loss
     )]
-    fn line(&self) -> String {
+    fn text(&self) -> String {
         let elapsed = self.ended.unwrap_or_else(|| self.started.elapsed());
-        let rate = self.done as f64 / elapsed.as_secs_f64().max(1e-9);
-        let rate_text = if self.done == 0 {
+        let new = self.done - self.before.min(self.done);
+        let rate = new as f64 / elapsed.as_secs_f64().max(1e-9);
+        let rate_text = if new == 0 {
             "?/s".to_owned()
         } else if rate >= 1.0 {
             format!("{rate:.1}/s")
@@ -175,7 +178,7 @@ impl State {
         let bar = "█".repeat((share * BAR as f64) as usize);
         let left = if self.ended.is_some() {
             String::new()
-        } else if done == 0 {
+        } else if new == 0 {
             "<?".to_owned()
         } else {
             let seconds = total.saturating_sub(done) as f64 / rate;
@@ -214,11 +217,12 @@ mod tests {
         State {
             label: "sweep".to_owned(),
             total,
+            before: 0,
             done,
             started: Instant::now(),
             ended: Some(Duration::from_secs(seconds)),
         }
-        .line()
+        .text()
     }
 
     #[test]
@@ -257,7 +261,7 @@ mod tests {
                 }
             }))
         });
-        assert!(caught.is_err_and(|payload| payload.is::<emit::Interrupted>()));
+        assert!(caught.is_err_and(|payload| payload.is::<crate::emit::Interrupted>()));
         assert_eq!(seen, 0);
     }
 }
