@@ -238,11 +238,11 @@ impl SaeTrainer {
         self.buffer.serve(rows);
         self.step += 1;
         self.seconds += started.elapsed().as_secs_f64();
-        if self.step % self.config.log_every == 0 {
+        if self.step.is_multiple_of(self.config.log_every) {
             self.log(&batches, &outcomes, &updates)?;
         }
         if let Some((folder, every)) = &self.checkpoints
-            && self.step % every == 0
+            && self.step.is_multiple_of(*every)
         {
             checkpoint::save(self, folder)?;
         }
