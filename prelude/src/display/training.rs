@@ -189,7 +189,7 @@ impl Observer for LiveTraining {
 impl Curve {
     fn add(&mut self, metrics: &Metrics, point: [f64; 3]) {
         self.latest = metrics.clone();
-        if self.count % self.every == 0 {
+        if self.count.is_multiple_of(self.every) {
             self.points.push(point);
         }
         self.count += 1;

@@ -73,15 +73,23 @@ impl Activity {
     }
 }
 
-/// Gives dead latents the directions of inputs `x [n, d_in]` (as the encoder sees them) that are
-/// reconstructed badly: drawn by the square of their `losses`.
+/// Inputs that dead latents may be made from.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Seen<'a> {
+    /// As the encoder sees them, `[n, d_in]`.
+    pub(super) x: &'a Tensor,
+    /// The squared error of each.
+    pub(super) losses: &'a [f32],
+}
+
+/// Gives dead latents the directions of inputs that are reconstructed badly: drawn by the square of their
+/// losses.
 pub(super) fn resample(
     weights: &mut Parameters,
     adam: &mut Adam,
     activity: &mut Activity,
     dead: &[u32],
-    x: &Tensor,
-    losses: &[f32],
+    Seen { x, losses }: Seen<'_>,
     resampling: &Resampling,
     random: &mut StdRng,
 ) -> Result<()> {

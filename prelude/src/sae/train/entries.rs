@@ -40,12 +40,7 @@ impl Entries {
         let found: Vec<(Vec<u32>, Vec<f32>)> = slices::read(acts, |acts| {
             acts.par_chunks(d_sae)
                 .with_min_len(ROWS)
-                .map(|row| {
-                    let active = row.iter().enumerate().filter(|(_, value)| **value > 0.);
-                    active
-                        .map(|(latent, value)| (latent as u32, *value))
-                        .unzip()
-                })
+                .map(active)
                 .collect()
         })?;
         let mut starts = vec![0];
@@ -88,6 +83,12 @@ impl Entries {
     pub(super) fn counts(&self) -> Vec<u32> {
         let bounds = self.latent_starts.windows(2);
         bounds.map(|pair| (pair[1] - pair[0]) as u32).collect()
+    }
+
+    /// The smallest entry.
+    pub(super) fn smallest(&self) -> Option<f64> {
+        let least = self.values.iter().copied().min_by(f32::total_cmp);
+        least.map(f64::from)
     }
 
     /// What the latents below the end of each group write, with the bias: one `[n, d]` a group.
@@ -255,6 +256,30 @@ impl Entries {
     fn of_latent(&self, latent: usize) -> &[u32] {
         &self.by_latent[self.latent_starts[latent]..self.latent_starts[latent + 1]]
     }
+}
+
+/// The latents of a row that are above 0, and their activations.
+fn active(row: &[f32]) -> (Vec<u32>, Vec<f32>) {
+    const BLOCK: usize = 16;
+    let (mut latents, mut values) = (Vec::new(), Vec::new());
+    for (block, first) in row.chunks(BLOCK).zip((0u32..).step_by(BLOCK)) {
+        // Nothing is below 0, so that a sum of 0 means a block of zeros, which most are.
+        let mut lanes = [0f32; BLOCK];
+        lanes
+            .iter_mut()
+            .zip(block)
+            .for_each(|(lane, value)| *lane += value);
+        if lanes.iter().sum::<f32>() == 0. {
+            continue;
+        }
+        for (value, latent) in block.iter().zip(first..) {
+            if *value > 0. {
+                latents.push(latent);
+                values.push(*value);
+            }
+        }
+    }
+    (latents, values)
 }
 
 fn row_at(values: &[f32], row: usize, width: usize) -> &[f32] {

@@ -76,24 +76,65 @@ pub(super) fn activate(
 
 /// Sets to 0 all but the `k` largest of values that are not below 0. Of equals the first stay.
 fn keep_largest(values: &mut [f32], k: usize) {
-    let mut positive: Vec<f32> = values.iter().copied().filter(|value| *value > 0.).collect();
-    if positive.len() <= k {
+    let Some(least) = largest(values, k) else {
         return;
+    };
+    let kept = values.iter().filter(|value| **value >= least).count();
+    for value in values.iter_mut() {
+        *value = if *value >= least { *value } else { 0. };
     }
-    if k == 0 {
-        values.fill(0.);
-        return;
-    }
-    let (_, least, _) = positive.select_nth_unstable_by(k - 1, |a, b| b.total_cmp(a));
-    let least = *least;
-    let above = values.iter().filter(|value| **value > least).count();
-    let mut equals = k - above;
-    for value in values {
-        if *value == least && equals > 0 {
-            equals -= 1;
-        } else if *value <= least {
-            *value = 0.;
+    let mut left_out = kept.saturating_sub(k);
+    for value in values.iter_mut().rev() {
+        if left_out == 0 {
+            break;
         }
+        if *value == least {
+            *value = 0.;
+            left_out -= 1;
+        }
+    }
+}
+
+/// The `k`th largest of values that are not below 0; nothing where fewer are above 0.
+///
+/// The largest of `k` blocks are `k` values, so that the smallest of these is a bound, which most blocks
+/// are below altogether.
+fn largest(values: &[f32], k: usize) -> Option<f32> {
+    const BLOCK: usize = 16;
+    if k == 0 {
+        return Some(f32::INFINITY);
+    }
+    let descending = |a: &f32, b: &f32| b.total_cmp(a);
+    let most = |block: &[f32]| {
+        let mut lanes = [0f32; BLOCK];
+        for (lane, value) in lanes.iter_mut().zip(block) {
+            *lane = if *value > *lane { *value } else { *lane };
+        }
+        lanes
+            .iter()
+            .fold(0f32, |most, lane| if *lane > most { *lane } else { most })
+    };
+    let of_blocks: Vec<f32> = values.chunks(BLOCK).map(most).collect();
+    let bound = match k <= of_blocks.len() {
+        true => {
+            *of_blocks
+                .clone()
+                .select_nth_unstable_by(k - 1, descending)
+                .1
+        }
+        false => 0.,
+    };
+    let blocks = values.chunks(BLOCK).zip(&of_blocks);
+    let mut candidates = Vec::with_capacity(4 * k.min(values.len()));
+    for (block, _) in blocks.filter(|(_, most)| **most >= bound && **most > 0.) {
+        let above = block
+            .iter()
+            .filter(|value| **value >= bound && **value > 0.);
+        candidates.extend(above.copied());
+    }
+    match candidates.len() < k {
+        true => None,
+        false => Some(*candidates.select_nth_unstable_by(k - 1, descending).1),
     }
 }
 
@@ -144,5 +185,28 @@ mod tests {
         assert_eq!(values, [0., 3., 0., 2., 2., 0., 5.]);
         keep_largest(&mut values, 0);
         assert_eq!(values, [0.; 7]);
+    }
+
+    #[test]
+    fn blocks_leave_out_nothing() {
+        for (length, k) in [
+            (1000, 3),
+            (1000, 62),
+            (1000, 63),
+            (1000, 400),
+            (17, 1),
+            (100, 99),
+        ] {
+            let numbers = (0..length).map(|n| ((n * 7919 + 13) % 257) as f32 - 100.);
+            let values: Vec<f32> = numbers.map(|value| value.max(0.)).collect();
+            let mut sorted = values.clone();
+            sorted.sort_by(|a, b| b.total_cmp(a));
+            let mut kept = values.clone();
+            keep_largest(&mut kept, k);
+            let mut left: Vec<f32> = kept.iter().copied().filter(|value| *value > 0.).collect();
+            left.sort_by(|a, b| b.total_cmp(a));
+            let expected = sorted.into_iter().take(k).filter(|value| *value > 0.);
+            assert_eq!(left, expected.collect::<Vec<f32>>(), "{length} {k}");
+        }
     }
 }

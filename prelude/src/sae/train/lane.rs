@@ -3,7 +3,7 @@
 use super::adam::Adam;
 use super::backward::{self, Outcome, StepInput};
 use super::config::{DecoderNorm, GateTraining, PenaltyScale, TrainConfig};
-use super::dead::{self, Activity};
+use super::dead::{self, Activity, Seen};
 use super::decoder;
 use super::initial;
 use super::noise::Noise;
@@ -235,7 +235,7 @@ impl Lane {
             return Ok(0);
         };
         let done = step + 1;
-        if done % resampling.every != 0 || done / resampling.every > resampling.times {
+        if !done.is_multiple_of(resampling.every) || done / resampling.every > resampling.times {
             return Ok(0);
         }
         let dead = self.activity.dead(config.dead_after.min(resampling.every));
@@ -255,8 +255,10 @@ impl Lane {
             &mut self.adam,
             &mut self.activity,
             &dead,
-            &seen,
-            &losses,
+            Seen {
+                x: &seen,
+                losses: &losses,
+            },
             resampling,
             &mut random,
         )?;

@@ -6,6 +6,10 @@ use std::cell::RefCell;
 
 /// Whether a tensor can be had as a slice.
 pub(super) fn on_cpu(tensor: &Tensor) -> bool {
+    #[cfg(test)]
+    if COMPOSED.get() {
+        return false;
+    }
     tensor.device().is_cpu() && tensor.dtype() == DType::F32
 }
 
@@ -64,4 +68,18 @@ impl<R, F: FnOnce(&mut [f32]) -> R> InplaceOp1 for Overwrite<F, R> {
         }
         Ok(())
     }
+}
+
+#[cfg(test)]
+thread_local! {
+    static COMPOSED: std::cell::Cell<bool> = const { std::cell::Cell::new(false) };
+}
+
+/// Does `work` on this thread as if every tensor were on another device.
+#[cfg(test)]
+pub(super) fn composed<T>(work: impl FnOnce() -> T) -> T {
+    COMPOSED.set(true);
+    let result = work();
+    COMPOSED.set(false);
+    result
 }

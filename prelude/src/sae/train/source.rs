@@ -258,7 +258,7 @@ impl ActivationSource {
         self.len() == Some(0)
     }
 
-    /// Where the activations are; those of a function are taken for ones on the CPU.
+    /// Where the activations are; those of a function are brought to the CPU.
     pub(super) fn device(&self) -> Device {
         match &self.kind {
             Kind::Model { model, .. } => model.device(),
@@ -308,6 +308,7 @@ impl ActivationSource {
         config: &TrainConfig,
     ) -> Result<Option<Vec<Tensor>>> {
         let places = self.places.clone();
+        let device = self.device();
         let batch = match &mut self.kind {
             Kind::Function(function) => function(position)?,
             Kind::Tensors(tensors, round) => {
@@ -372,6 +373,7 @@ impl ActivationSource {
         let mut checked = Vec::with_capacity(batch.len());
         for (place, activation) in places.iter().zip(&batch) {
             let activation = flat(&place.hook, activation, place.heads)?;
+            let activation = activation.to_device(&device)?;
             let (count, width) = activation.dims2()?;
             if width != place.width {
                 return Err(Error::new(format!(

@@ -238,11 +238,11 @@ impl SaeTrainer {
         self.buffer.serve(rows);
         self.step += 1;
         self.seconds += started.elapsed().as_secs_f64();
-        if self.step % self.config.log_every == 0 {
+        if self.step.is_multiple_of(self.config.log_every) {
             self.log(&batches, &outcomes, &updates)?;
         }
         if let Some((folder, every)) = &self.checkpoints
-            && self.step % every == 0
+            && self.step.is_multiple_of(*every)
         {
             checkpoint::save(self, folder)?;
         }
@@ -456,5 +456,38 @@ fn scaled(x: &Tensor, factor: f64) -> Result<Tensor> {
     match factor == 1. {
         true => Ok(x.clone()),
         false => Ok((x * factor)?),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::emit::fake;
+
+    fn trainer() -> SaeTrainer {
+        let values: Vec<f32> = (0..64 * 8u32)
+            .map(|n| ((n * 7919) % 101) as f32 / 50. - 1.)
+            .collect();
+        let x = Tensor::from_vec(values, (64, 8), &Device::Cpu).unwrap();
+        let source = ActivationSource::of_tensor("blocks.0.hook_mlp_out", &x).unwrap();
+        SaeTrainer::new(source, TrainConfig::relu(16).batch_size(16)).unwrap()
+    }
+
+    fn encoder(trainer: &SaeTrainer) -> Vec<f32> {
+        let W_enc = trainer.sae().unwrap().W_enc;
+        W_enc.flatten_all().unwrap().to_vec1().unwrap()
+    }
+
+    #[test]
+    fn a_stopped_training_keeps_what_it_has_and_goes_on() {
+        let mut through = trainer();
+        through.run(20).unwrap();
+        let mut stopped = trainer();
+        stopped.run(8).unwrap();
+        let (result, _) = fake::with_stop(|| stopped.run(12));
+        assert!(result.unwrap_err().to_string().starts_with("interrupted"));
+        assert_eq!(stopped.step(), 8);
+        stopped.run(12).unwrap();
+        assert_eq!(encoder(&through), encoder(&stopped));
     }
 }

@@ -60,8 +60,13 @@ fn pass_with(batch: &Batch<'_>, sparse: impl Fn(&Tensor, f64, usize) -> bool) ->
         errors[index - 1] = (&errors[index - 1] + &errors[index])?;
     }
 
-    let smallest = match gate {
-        GateTraining::BatchTopK { .. } | GateTraining::Matryoshka { .. } => smallest(&acts)?,
+    let smallest = match (gate, &entries) {
+        (GateTraining::BatchTopK { .. } | GateTraining::Matryoshka { .. }, Some(entries)) => {
+            entries.smallest()
+        }
+        (GateTraining::BatchTopK { .. } | GateTraining::Matryoshka { .. }, None) => {
+            smallest(&acts)?
+        }
         _ => None,
     };
     let penalty_slope = (!step.penalties.is_empty()).then_some(penalty_slope);
@@ -155,7 +160,7 @@ impl Back<'_> {
         let pre = entries.through_gate(gradient, penalty, norms.as_deref(), slope(self.gate()));
         let d_sae = self.batch.step.config.d_sae;
         let all = 0..d_sae;
-        let W_enc = entries.gather(&pre, &[self.batch.centred.clone()], &[all])?;
+        let W_enc = entries.gather(&pre, std::slice::from_ref(self.batch.centred), &[all])?;
         Ok(Parameters {
             W_enc,
             b_enc: entries.sums(&pre)?,

@@ -1,7 +1,7 @@
 //! Against recorded values, and against candle's automatic differentiation.
 
 use super::*;
-use crate::sae::train::config::{DecoderNorm, L0Loss};
+use crate::sae::train::config::{DecoderNorm, JumpReluTraining, L0Loss};
 use crate::sae::train::lane::Lane;
 use crate::sae::train::penalty::Penalty;
 use crate::sae::train::source::Place;
@@ -563,5 +563,134 @@ fn sparse_products_are_the_dense_ones() {
     let pairs = quick.gradients.named().into_iter().zip(dense.named());
     for ((name, quick), (_, dense)) in pairs.filter(|((name, _), _)| *name != "b_dec") {
         assert_close(name, quick, dense, 1e-5);
+    }
+}
+
+/// `(name, config)` of every step that SAELens took, with free decoder norms.
+fn sae_lens_kinds() -> Vec<(&'static str, TrainConfig)> {
+    let jump = |l0_loss, gradient_to_input| {
+        TrainConfig::jump_relu(48).gate(GateTraining::JumpRelu(JumpReluTraining {
+            start_threshold: 0.1,
+            bandwidth: 0.3,
+            l0_loss,
+            l0_coefficient: 1.,
+            gradient_to_input,
+        }))
+    };
+    let free = |config: TrainConfig| config.decoder_norm(DecoderNorm::Free).l1(0.2);
+    let gated = GateTraining::Gated {
+        frozen_decoder: false,
+    };
+    let tanh = L0Loss::Tanh { scale: 4. };
+    let quadratic = L0Loss::Quadratic { target: 10. };
+    vec![
+        ("standard", free(TrainConfig::relu(48))),
+        ("gated", free(TrainConfig::gated(48).gate(gated))),
+        ("jumprelu_step", jump(L0Loss::Step, false)),
+        ("jumprelu_tanh", jump(tanh, true)),
+        ("jumprelu_quadratic", jump(quadratic, false)),
+        ("topk", TrainConfig::top_k(48, 5)),
+        ("batchtopk", TrainConfig::batch_top_k(48, 5.)),
+        ("matryoshka", TrainConfig::matryoshka(vec![12, 48], 5.)),
+    ]
+}
+
+fn sae_lens_start(golden: &HashMap<String, Tensor>, kind: &str) -> Parameters {
+    let of = |name: &str| golden[&format!("start/{name}")].clone();
+    let of_gate: &[&'static str] = match kind {
+        "gated" => &["r_mag", "b_mag"],
+        kind if kind.starts_with("jumprelu") => &["threshold"],
+        _ => &[],
+    };
+    Parameters {
+        W_enc: of("W_enc").t().unwrap().contiguous().unwrap(),
+        b_enc: of("b_enc"),
+        W_dec: of("W_dec"),
+        b_dec: of("b_dec"),
+        of_gate: of_gate.iter().map(|name| (*name, of(name))).collect(),
+    }
+}
+
+#[test]
+fn every_gate_has_the_loss_and_the_gradients_that_sae_lens_has() {
+    let golden = recorded("train_gates");
+    let x = golden["x"].clone();
+    let dead: Vec<u32> = golden["dead"]
+        .to_dtype(DType::U32)
+        .unwrap()
+        .to_vec1()
+        .unwrap();
+    for (kind, config) in sae_lens_kinds() {
+        let config = match config.auxiliary {
+            Some(_) => config.auxiliary(Some(0.5)),
+            None => config,
+        };
+        let weights = sae_lens_start(&golden, kind);
+        let step = StepInput {
+            dead: &dead,
+            l0_coefficient: 0.3,
+            ..input(&config)
+        };
+        for composed in [false, true] {
+            let outcome = match composed {
+                true => slices::composed(|| pass(&weights, &x, &step)),
+                false => pass(&weights, &x, &step),
+            };
+            let outcome = outcome.unwrap();
+            let theirs = golden[&format!("{kind}/loss")].to_vec1::<f32>().unwrap()[0];
+            let ours = outcome.losses.total() as f32;
+            assert!(
+                (ours - theirs).abs() < 1e-4 * theirs,
+                "{kind}: {ours} {theirs}"
+            );
+            for (name, gradient) in outcome.gradients.named() {
+                let ours = match name {
+                    "W_enc" => gradient.t().unwrap(),
+                    _ => gradient.clone(),
+                };
+                let theirs = &golden[&format!("{kind}/grad/{name}")];
+                assert_close(&format!("{kind}, {name}, {composed}"), &ours, theirs, 1e-5);
+            }
+        }
+    }
+}
+
+#[test]
+fn other_devices_take_the_same_steps() {
+    // The operations that every device has, on the one that is here.
+    let golden = recorded("train_gates");
+    let x = golden["x"].clone();
+    let place = Place {
+        hook: "x".into(),
+        width: 8,
+        heads: false,
+    };
+    let mut kinds = sae_lens_kinds();
+    kinds.push(("nsae", TrainConfig::nsae(48, 0.3, 0.01)));
+    kinds.push((
+        "unit",
+        TrainConfig::relu(48).penalty(Penalty::HoyerSquare, 0.1),
+    ));
+    for (kind, config) in kinds {
+        let config = config.dead_after(1).learning_rate(1e-2);
+        let train = || {
+            let mut lane = Lane::new(&config, &place, 0, &Device::Cpu).unwrap();
+            lane.start(&config, &x).unwrap();
+            for step in 0..4 {
+                let mut outcome = lane.pass(&config, &x, step).unwrap();
+                lane.update(&config, &mut outcome, step, 20).unwrap();
+            }
+            lane
+        };
+        let (quick, composed) = (train(), slices::composed(train));
+        assert_eq!(quick.activity.counts, composed.activity.counts, "{kind}");
+        let pairs = quick
+            .weights
+            .named()
+            .into_iter()
+            .zip(composed.weights.named());
+        for ((name, quick), (_, composed)) in pairs {
+            assert_close(&format!("{kind}, {name}"), quick, composed, 1e-4);
+        }
     }
 }
