@@ -435,7 +435,7 @@ mod tests {
         assert_eq!(values(all(stream())), first);
         assert_eq!(std::fs::read(&read_only).unwrap(), whole);
         let hooked = model
-            .with_hooks(&crate::model::Hooks::new().add(POINT, |value, _| value.affine(1., 0.)));
+            .with_hooks(crate::model::Hooks::new().add(POINT, |value, _| value.affine(1., 0.)));
         let refused = corpus
             .activations(&hooked, POINT)
             .unwrap()

@@ -1,9 +1,14 @@
-//! The page for readers who come from TransformerLens: its Rust cells are one session.
+//! The pages for readers who come from elsewhere: the Rust cells of each are one session.
 
 use ferrolens_tests::FrontEnd;
 use std::path::Path;
 
-const PAGE: &str = "prelude/coming-from-transformerlens.md";
+/// A page, and how many of its cells must run and may be shown only.
+struct Page {
+    path: &'static str,
+    run: usize,
+    shown: usize,
+}
 
 /// A block of code between fences.
 struct Fence {
@@ -43,9 +48,31 @@ fn fences(page: &str) -> Vec<Fence> {
 }
 
 #[test]
-fn every_rust_cell_of_the_page_runs() {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("..").join(PAGE);
-    let page = std::fs::read_to_string(&path).expect("the page");
+fn every_rust_cell_of_the_page_from_transformer_lens_runs() {
+    run(&Page {
+        path: "prelude/coming-from-transformerlens.md",
+        run: 80,
+        shown: 5,
+    });
+}
+
+#[test]
+fn every_rust_cell_of_the_page_from_sae_lens_runs() {
+    run(&Page {
+        path: "prelude/coming-from-saelens.md",
+        run: 36,
+        shown: 3,
+    });
+}
+
+fn run(page: &Page) {
+    let Page {
+        path,
+        run: least,
+        shown: most,
+    } = *page;
+    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("..").join(path);
+    let page = std::fs::read_to_string(&file).expect("the page");
     let fences = fences(&page);
     let count = |of: &dyn Fn(&str) -> bool| fences.iter().filter(|fence| of(&fence.info)).count();
     let (run, rust, python) = (
@@ -54,8 +81,8 @@ fn every_rust_cell_of_the_page_runs() {
         count(&|info| info == "python"),
     );
     assert_eq!(rust + python, fences.len(), "fences of another language");
-    assert!(run >= 80, "{run} cells that run");
-    assert!(rust - run <= 5, "{} cells that do not run", rust - run);
+    assert!(run >= least, "{run} cells that run");
+    assert!(rust - run <= most, "{} cells that do not run", rust - run);
     assert!(python >= rust, "{python} Python cells for {rust} Rust ones");
 
     let mut front_end = FrontEnd::start();
@@ -64,7 +91,7 @@ fn every_rust_cell_of_the_page_runs() {
         assert_eq!(
             reply.status(),
             "ok",
-            "{PAGE}:{}\n{}\n{}",
+            "{path}:{}\n{}\n{}",
             cell.line,
             cell.code,
             reply.traceback()

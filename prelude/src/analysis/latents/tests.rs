@@ -420,7 +420,7 @@ fn what_does_not_fit_is_a_sentence() {
     let pattern = message(sweep().hook_point("blocks.0.attn.hook_pattern"), &sae);
     assert!(pattern.contains("no vector at each position"), "{pattern}");
     assert!(message(sweep().token_budget(0), &sae).contains("budget"));
-    let hooked = model.with_hooks(&Hooks::new().add(POINT, |value, _| value.affine(2., 0.)));
+    let hooked = model.with_hooks(Hooks::new().add(POINT, |value, _| value.affine(2., 0.)));
     let folder = tempfile::tempdir().unwrap();
     let refused = sweep().cache_in(folder.path()).run(&hooked, &sae, &corpus);
     assert!(refused.unwrap_err().to_string().contains("no_cache"));
@@ -433,7 +433,7 @@ fn what_does_not_fit_is_a_sentence() {
         nan.contains("`b_enc`") && nan.contains("not a number"),
         "{nan}"
     );
-    let broken = model.with_hooks(&Hooks::new().add(POINT, |value, _| value.affine(f64::NAN, 0.)));
+    let broken = model.with_hooks(Hooks::new().add(POINT, |value, _| value.affine(f64::NAN, 0.)));
     let nan = sweep().run(&broken, &sae, &corpus).unwrap_err().to_string();
     assert!(nan.contains(POINT) && nan.contains("not a number"), "{nan}");
 }
