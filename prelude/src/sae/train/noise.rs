@@ -4,6 +4,9 @@ use super::random::{normals, scrambled};
 use crate::error::Result;
 use candle_core::{DType, Device, Tensor};
 
+/// Pairs of numbers that are drawn together.
+const PAIRS: usize = 16;
+
 /// Where noise comes from.
 #[derive(Clone, Debug)]
 pub(super) enum Noise {
@@ -17,18 +20,24 @@ pub(super) enum Noise {
 }
 
 impl Noise {
-    /// Adds what belongs to this row of pre-activations. Where a pre-activation is so far below 0 that no
-    /// noise of less than six deviations makes it positive, it is left as it is.
+    /// Adds what belongs to this row of pre-activations. Where a block of them is so far below 0
+    /// that no noise of less than six deviations makes one positive, it is left as it is.
     pub(super) fn add_to_row(sigma: f32, seed: u64, row: usize, pre: &mut [f32]) {
         let start = scrambled(seed ^ (row as u64).wrapping_mul(0x9e37_79b9));
         let reach = -6. * sigma;
-        for (pair, pre) in pre.chunks_mut(2).enumerate() {
+        for (block, pre) in pre.chunks_mut(2 * PAIRS).enumerate() {
             if pre.iter().all(|value| *value < reach) {
                 continue;
             }
-            let (first, second) = normals(scrambled(start.wrapping_add(pair as u64)));
-            for (value, noise) in pre.iter_mut().zip([first, second]) {
-                *value += sigma * noise;
+            let first_pair = start.wrapping_add((block * PAIRS) as u64);
+            let mut noise = [(0f32, 0f32); PAIRS];
+            for (noise, pair) in noise.iter_mut().zip(0u64..) {
+                *noise = normals(scrambled(first_pair.wrapping_add(pair)));
+            }
+            for (pre, (first, second)) in pre.chunks_mut(2).zip(noise) {
+                for (value, noise) in pre.iter_mut().zip([first, second]) {
+                    *value += sigma * noise;
+                }
             }
         }
     }
