@@ -175,7 +175,28 @@ impl Activations {
         MixingBuffer::new(self.tensors(), options)
     }
 
-    fn compute(&self, batch: usize) -> Result<Option<ActivationBatch>> {
+    /// The model that is run.
+    pub(crate) fn model(&self) -> &HookedTransformer {
+        &self.model
+    }
+
+    /// The hook point that is read.
+    pub(crate) fn point(&self) -> HookPoint {
+        self.point
+    }
+
+    /// Whether one head alone is read.
+    pub(crate) fn has_head(&self) -> bool {
+        self.head.is_some()
+    }
+
+    /// What the corpus is called.
+    pub(crate) fn corpus_name(&self) -> String {
+        self.corpus.name()
+    }
+
+    /// One batch, counted over all passes; nothing behind the last.
+    pub(crate) fn batch(&self, batch: usize) -> Result<Option<ActivationBatch>> {
         let mut batches = self.corpus.batches(self.token_budget)?;
         let a_pass = batches.count_all();
         let (pass, at) = (batch / a_pass, batch % a_pass);
@@ -224,7 +245,7 @@ impl Iterator for Activations {
 
     fn next(&mut self) -> Option<Result<ActivationBatch>> {
         loop {
-            let batch = self.compute(self.next).transpose()?;
+            let batch = self.batch(self.next).transpose()?;
             if batch.is_ok() {
                 self.next += 1;
             }

@@ -79,6 +79,11 @@ impl HookPoint {
         self.site.width(config).map(|width| width * heads)
     }
 
+    /// Whether its activation has a vector for each head, `[batch, pos, head, width]`.
+    pub(crate) fn has_heads(&self) -> bool {
+        self.dims_behind_pos() == 3
+    }
+
     /// Where positions stand among the dimensions, counted from the last.
     pub(crate) fn dims_behind_pos(&self) -> usize {
         match self.inner {

@@ -5,6 +5,7 @@
 
 use crate::golden::values;
 use candle_core::{DType, Device, Tensor};
+use ferrolens::data::{Activations, Corpus};
 use ferrolens::model::HookedTransformer;
 use ferrolens::sae::train::{
     ActivationSource, BiasStart, GateTraining, JumpReluTraining, L0Loss, Metrics, Resampling,
@@ -578,4 +579,44 @@ fn a_training_goes_on_from_an_autoencoder() {
     );
     let error = second.start_from(&sae).unwrap_err().to_string();
     assert!(error.contains("1 steps were taken already"), "{error}");
+}
+
+#[test]
+fn a_stream_from_the_disk_trains_as_one_that_is_computed() {
+    let model = model();
+    let corpus = Corpus::new(&model, TEXTS).unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let trained = |stream: Activations| {
+        let source = ActivationSource::of_stream(stream.skip_first(1)).unwrap();
+        let config = TrainConfig::relu(64)
+            .l1(1e-2)
+            .batch_size(4)
+            .learning_rate(1e-3);
+        let mut trainer = SaeTrainer::new(source, config).unwrap();
+        trainer.run(12).unwrap();
+        trainer.sae().unwrap()
+    };
+    let stream = |point: &str| corpus.activations(&model, point).unwrap().shuffled(3);
+    let computed = trained(stream("blocks.0.hook_mlp_out"));
+    let kept = || {
+        stream("blocks.0.hook_mlp_out")
+            .cache_in(folder.path())
+            .unwrap()
+    };
+    let first = trained(kept());
+    assert!(std::fs::read_dir(folder.path()).unwrap().count() > 0);
+    for other in [first, trained(kept())] {
+        assert_eq!(values(&other.W_enc), values(&computed.W_enc));
+        assert_eq!(values(&other.W_dec), values(&computed.W_dec));
+    }
+    assert_eq!(
+        computed.cfg.hook_name.as_deref(),
+        Some("blocks.0.hook_mlp_out")
+    );
+    assert_eq!(computed.cfg.model_name.as_deref(), Some("stories-2l"));
+    let heads = trained(stream("blocks.0.attn.hook_z"));
+    assert!(heads.cfg.hook_z && heads.cfg.d_in == model.config().d_model);
+    let message = ActivationSource::of_stream(stream("blocks.0.ln1.hook_scale"));
+    let message = message.err().unwrap().to_string();
+    assert!(message.contains("hook_scale"), "{message}");
 }

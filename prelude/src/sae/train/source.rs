@@ -2,6 +2,7 @@
 
 use super::config::TrainConfig;
 use super::random::{Purpose, generator};
+use crate::data::Activations;
 use crate::emit::check_interrupt;
 use crate::error::{Error, Result};
 use crate::model::{HookPoint, HookedTransformer, IntoFilter, TokenOptions};
@@ -53,7 +54,8 @@ enum Kind {
     },
     /// `[n, d_in]` for each place.
     Tensors(Vec<Tensor>, Option<Round>),
-    Function(Arc<Function>),
+    /// And where the activations are.
+    Function(Arc<Function>, Device),
 }
 
 /// The batches of one round over the data: which rows or sequences each has.
@@ -221,7 +223,55 @@ impl ActivationSource {
             places,
             model_name: None,
             dataset: None,
-            kind: Kind::Function(Arc::new(function)),
+            kind: Kind::Function(Arc::new(function), Device::Cpu),
+        })
+    }
+
+    /// The activations of a stream over a corpus, for as many rounds as a training takes: with its choice
+    /// of positions, and from the disk where it keeps them there.
+    ///
+    /// ```
+    /// use ferrolens::data::Corpus;
+    /// use ferrolens::model::HookedTransformer;
+    /// use ferrolens::sae::train::{ActivationSource, SaeTrainer, TrainConfig};
+    /// let model = HookedTransformer::from_pretrained("stories-2l")?;
+    /// let corpus = Corpus::new(&model, ["Once upon a time", "Lily saw a cat."])?;
+    /// let stream = corpus.activations(&model, "blocks.0.hook_mlp_out")?.skip_first(1);
+    /// let source = ActivationSource::of_stream(stream.shuffled(1))?; // or `stream.cached()?`
+    /// let mut trainer = SaeTrainer::new(source, TrainConfig::relu(256).batch_size(4))?;
+    /// trainer.run(2)?;
+    /// # Ok::<(), ferrolens::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// The hook point has no vector at each position.
+    pub fn of_stream(activations: Activations) -> Result<Self> {
+        let (model, point) = (activations.model(), activations.point());
+        let heads = point.has_heads() && !activations.has_head();
+        let Some(width) = point.width(&model.config(), heads) else {
+            return Err(Error::new(format!(
+                "`{point}` has no vector at each position to train on: take one such as \
+                 `blocks.0.hook_resid_post`."
+            )));
+        };
+        let place = Place {
+            hook: point.name(),
+            width,
+            heads,
+        };
+        let device = model.device();
+        let (name, dataset) = (model.config().model_name, activations.corpus_name());
+        // Another order in each round, where the stream has one.
+        let endless = activations.passes(usize::MAX);
+        let batch = move |position| {
+            let batch = endless.batch(position as usize)?;
+            Ok(batch.map(|batch| vec![batch.values]))
+        };
+        Ok(Self {
+            places: vec![place],
+            model_name: Some(name),
+            dataset: Some(dataset),
+            kind: Kind::Function(Arc::new(batch), device),
         })
     }
 
@@ -249,7 +299,7 @@ impl ActivationSource {
         match &self.kind {
             Kind::Model { sequences, .. } => Some(sequences.iter().map(Vec::len).sum()),
             Kind::Tensors(tensors, _) => tensors.first().and_then(|first| first.dim(0).ok()),
-            Kind::Function(_) => None,
+            Kind::Function(..) => None,
         }
     }
 
@@ -266,7 +316,7 @@ impl ActivationSource {
                 let first = tensors.first();
                 first.map_or(Device::Cpu, |first| first.device().clone())
             }
-            Kind::Function(_) => Device::Cpu,
+            Kind::Function(_, device) => device.clone(),
         }
     }
 
@@ -295,7 +345,7 @@ impl ActivationSource {
                     tensor.dims().iter().for_each(|dim| add(*dim as u64));
                 }
             }
-            Kind::Function(_) => {}
+            Kind::Function(..) => {}
         }
         hash
     }
@@ -310,7 +360,7 @@ impl ActivationSource {
         let places = self.places.clone();
         let device = self.device();
         let batch = match &mut self.kind {
-            Kind::Function(function) => function(position)?,
+            Kind::Function(function, _) => function(position)?,
             Kind::Tensors(tensors, round) => {
                 let rows = tensors.first().map_or(Ok(0), |first| first.dim(0))?;
                 let batches = || vec![(0..rows as u32).collect::<Vec<u32>>()];
@@ -438,7 +488,7 @@ fn batch_of(
 fn flat(hook: &str, activation: &Tensor, heads: bool) -> Result<Tensor> {
     let dims = activation.dims();
     let width = match dims {
-        [.., heads_, width] if heads => heads_ * width,
+        [_, .., heads_, width] if heads => heads_ * width,
         [_, .., width] => *width,
         _ => {
             return Err(Error::new(format!(
