@@ -25,6 +25,12 @@ use base64::engine::general_purpose::STANDARD;
 use plotly::Plot;
 use serde_json::Value;
 
+/// What a bundle shows without plotly; nothing where there is no plotly in it.
+pub(super) fn picture(bundle: &Bundle) -> Option<Bundle> {
+    let mut picture = bundle.clone();
+    picture.remove(MIME).map(|_| picture)
+}
+
 /// The MIME type of a plotly figure.
 pub(super) const MIME: &str = "application/vnd.plotly.v1+json";
 

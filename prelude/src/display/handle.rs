@@ -1,6 +1,6 @@
 //! Values shown while the cell runs.
 
-use super::library;
+use super::{figure, library};
 use crate::emit::{self, Bundle, Rich};
 
 /// Shows a value now, wherever the cell is. Works with a value and with a reference to it.
@@ -37,7 +37,19 @@ impl DisplayHandle {
     /// Shows another value in the place of the last.
     pub fn update(&self, value: impl Rich) {
         value.prepare();
-        emit::send_update(value.bundle(), &self.id);
+        let bundle = value.bundle();
+        // JupyterLab's renderer leaves a figure of plotly as it is where another one comes; it draws
+        // anew in the place of something else.
+        if let Some(picture) = figure::picture(&bundle) {
+            emit::send_update(picture, &self.id);
+        }
+        emit::send_update(bundle, &self.id);
+    }
+
+    /// The same, but figures are pictures only: for what changes every second.
+    pub(super) fn update_picture(&self, value: impl Rich) {
+        let bundle = value.bundle();
+        emit::send_update(figure::picture(&bundle).unwrap_or(bundle), &self.id);
     }
 
     /// The name under which the notebook knows this output.

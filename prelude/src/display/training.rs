@@ -54,7 +54,8 @@ impl LiveTraining {
         Self::default()
     }
 
-    fn look(&mut self) {
+    /// While it runs the curves are a picture, which changes without flickering; then a figure.
+    fn look(&mut self, is_over: bool) {
         self.last_look = Some(Instant::now());
         self.news = false;
         if Host::find().is_none() {
@@ -70,7 +71,10 @@ impl LiveTraining {
         let Ok(table) = self.table() else { return };
         match &self.shown {
             Some((above, below)) => {
-                above.update(figure);
+                match is_over {
+                    true => above.update(figure),
+                    false => above.update_picture(figure),
+                }
                 below.update(table);
             }
             None => self.shown = Some((display(figure), display(table))),
@@ -172,13 +176,13 @@ impl Observer for LiveTraining {
         }
         self.news = true;
         if self.last_look.is_none_or(|last| last.elapsed() >= PAUSE) {
-            self.look();
+            self.look(false);
         }
     }
 
     fn on_pause(&mut self) {
-        if self.news {
-            self.look();
+        if self.news || self.shown.is_some() {
+            self.look(true);
         }
         if std::mem::take(&mut self.in_terminal) {
             let _ = std::io::stderr().write_all(b"\n");

@@ -145,16 +145,11 @@ impl Sae {
 /// ```
 /// use ferrolens::prelude::*;
 /// let model = HookedTransformer::from_pretrained("stories-2l")?;
-/// let d_model = model.config().d_model;
-/// let W_enc = Tensor::randn(0f32, 0.1, (d_model, 64), &Device::Cpu)?;
-/// let W_dec = W_enc.t()?.contiguous()?;
-/// let zeros = |n: usize| Tensor::zeros(n, DType::F32, &Device::Cpu);
-/// let cfg = SaeConfig::new(d_model, 64).hook_name("blocks.0.hook_mlp_out");
-/// let sae = Sae::new(cfg, W_enc, zeros(64)?, W_dec, zeros(d_model)?, Gate::Relu)?;
+/// let sae = Sae::from_pretrained("stories-2l-relu", "blocks.0.hook_mlp_out")?;
 ///
 /// let acts = "blocks.0.hook_mlp_out.hook_sae_acts_post";
 /// let (logits, cache) = model.run_with_cache_with_saes("Once upon a time", &sae, acts)?;
-/// assert_eq!(cache.get(acts)?.dim(2)?, 64);
+/// assert_eq!(cache.get(acts)?.dim(2)?, sae.cfg.d_sae);
 ///
 /// // With the error term the logits are those of the model, until a latent is changed.
 /// let with_error = sae.splice().use_error_term(true);

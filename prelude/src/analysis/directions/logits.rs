@@ -97,16 +97,10 @@ impl Sae {
     /// The `k` tokens that a latent promotes most and the `k` that it suppresses most.
     ///
     /// ```
-    /// # #![allow(non_snake_case)]
     /// use ferrolens::model::HookedTransformer;
-    /// # use ferrolens::{DType, Tensor, sae::{Gate, Sae, SaeConfig}};
+    /// use ferrolens::sae::Sae;
     /// let model = HookedTransformer::from_pretrained("stories-2l")?;
-    /// # let (d, device) = (model.config().d_model, model.device());
-    /// # let W_enc = Tensor::randn(0f32, 0.1, (d, 512), &device)?;
-    /// # let W_dec = W_enc.t()?.contiguous()?;
-    /// # let zeros = |n: usize| Tensor::zeros(n, DType::F32, &device);
-    /// # let cfg = SaeConfig::new(d, 512).hook_name("blocks.1.hook_resid_pre");
-    /// # let sae = Sae::new(cfg, W_enc, zeros(512)?, W_dec, zeros(d)?, Gate::Relu)?;
+    /// let sae = Sae::from_pretrained("stories-2l-relu", "blocks.1.hook_resid_post")?;
     /// let tokens = sae.top_tokens(&model, 7, 5)?;
     /// println!("{}", tokens.to_df()?);
     /// assert!(tokens.promoted[0].weight > tokens.suppressed[0].weight);

@@ -53,12 +53,8 @@ impl Sae {
     /// The `k` latents whose directions have the largest cosine with that of a latent, which is left out.
     ///
     /// ```
-    /// # #![allow(non_snake_case)]
-    /// # use ferrolens::{DType, Device, Tensor, sae::{Gate, Sae, SaeConfig}};
-    /// # let W_enc = Tensor::randn(0f32, 1., (16, 64), &Device::Cpu)?;
-    /// # let W_dec = W_enc.t()?.contiguous()?;
-    /// # let zeros = |n: usize| Tensor::zeros(n, DType::F32, &Device::Cpu);
-    /// # let sae = Sae::new(SaeConfig::new(16, 64), W_enc, zeros(64)?, W_dec, zeros(16)?, Gate::Relu)?;
+    /// use ferrolens::sae::Sae;
+    /// let sae = Sae::from_pretrained("stories-2l-relu", "blocks.1.hook_resid_post")?;
     /// let near = sae.nearest_latents(7, 5)?;
     /// assert!(near.latents.len() == 5 && !near.latents.contains(&7));
     /// assert_eq!(near.to_df()?.height(), 5);

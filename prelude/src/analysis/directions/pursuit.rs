@@ -42,12 +42,8 @@ impl Sae {
     /// The direction of a latent as a combination of at most so many others.
     ///
     /// ```
-    /// # #![allow(non_snake_case)]
-    /// # use ferrolens::{DType, Device, Tensor, sae::{Gate, Sae, SaeConfig}};
-    /// # let W_enc = Tensor::randn(0f32, 1., (16, 64), &Device::Cpu)?;
-    /// # let W_dec = W_enc.t()?.contiguous()?;
-    /// # let zeros = |n: usize| Tensor::zeros(n, DType::F32, &Device::Cpu);
-    /// # let sae = Sae::new(SaeConfig::new(16, 64), W_enc, zeros(64)?, W_dec, zeros(16)?, Gate::Relu)?;
+    /// use ferrolens::sae::Sae;
+    /// let sae = Sae::from_pretrained("stories-2l-relu", "blocks.1.hook_resid_post")?;
     /// let combination = sae.sparse_combination(7, 4)?;
     /// assert!(combination.explained.is_sorted());
     /// # Ok::<(), ferrolens::Error>(())

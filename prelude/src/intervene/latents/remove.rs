@@ -27,20 +27,17 @@ impl Intervention {
     /// The activation without what these latents write, at the autoencoder's hook point.
     ///
     /// ```
-    /// # #![allow(non_snake_case)]
     /// use ferrolens::intervene::{Intervention, Removal};
     /// use ferrolens::model::HookedTransformer;
-    /// use ferrolens::{DType, Tensor, sae::{Gate, Sae, SaeConfig}};
+    /// use ferrolens::sae::Sae;
     /// let model = HookedTransformer::from_pretrained("stories-2l")?;
-    /// # let (d, device) = (model.config().d_model, model.device());
-    /// # let W_enc = Tensor::randn(0f32, 0.1, (d, 512), &device)?;
-    /// # let W_dec = W_enc.t()?.contiguous()?;
-    /// # let zeros = |n: usize| Tensor::zeros(n, DType::F32, &device);
-    /// # let cfg = SaeConfig::new(d, 512).hook_name("blocks.1.hook_resid_pre");
-    /// # let sae = Sae::new(cfg, W_enc, zeros(512)?, W_dec, zeros(d)?, Gate::Relu)?;
-    /// let removal = Intervention::remove_latents(&sae, [7, 9], Removal::AtOnce)?;
-    /// let loss = model.run("Once upon a time").hooks(&removal).loss()?;
-    /// let at_one = model.run("Once upon a time").hooks(removal.at(-2)).loss()?;
+    /// let sae = Sae::from_pretrained("stories-2l-relu", "blocks.1.hook_resid_post")?;
+    /// let (prompt, point) = ("Once upon a time", "blocks.1.hook_resid_post");
+    /// let x = model.cache_only(prompt, point)?.get(point)?;
+    /// let strongest: Vec<u32> = sae.encode_top(&x, 2)?.indices.get(0)?.get(3)?.to_vec1()?;
+    /// let removal = Intervention::remove_latents(&sae, strongest, Removal::AtOnce)?;
+    /// let loss = model.run(prompt).hooks(&removal).loss()?;
+    /// let at_one = model.run(prompt).hooks(removal.at(-2)).loss()?;
     /// # assert!(loss != at_one);
     /// # Ok::<(), ferrolens::Error>(())
     /// ```

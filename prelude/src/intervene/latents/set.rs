@@ -34,17 +34,11 @@ impl Intervention {
     /// broadcasts to their activations, `[batch, pos, latents]`. 0 switches them off.
     ///
     /// ```
-    /// # #![allow(non_snake_case)]
     /// use ferrolens::intervene::{ErrorTerm, Intervention};
     /// use ferrolens::model::HookedTransformer;
-    /// use ferrolens::{DType, Tensor, sae::{Gate, Sae, SaeConfig}};
+    /// use ferrolens::sae::Sae;
     /// let model = HookedTransformer::from_pretrained("stories-2l")?;
-    /// # let (d, device) = (model.config().d_model, model.device());
-    /// # let W_enc = Tensor::randn(0f32, 0.1, (d, 512), &device)?;
-    /// # let W_dec = W_enc.t()?.contiguous()?;
-    /// # let zeros = |n: usize| Tensor::zeros(n, DType::F32, &device);
-    /// # let cfg = SaeConfig::new(d, 512).hook_name("blocks.1.hook_resid_pre");
-    /// # let sae = Sae::new(cfg, W_enc, zeros(512)?, W_dec, zeros(d)?, Gate::Relu)?;
+    /// let sae = Sae::from_pretrained("stories-2l-relu", "blocks.1.hook_resid_post")?;
     /// let off = Intervention::set_latents(&sae, 7, 0., ErrorTerm::Kept)?;
     /// let steered = Intervention::set_latents(&sae, [7, 9], [0., 5.], ErrorTerm::Dropped)?.at(-1);
     /// let logits = model.run("Once upon a time").hooks(&steered).logits_at(-1)?;

@@ -15,17 +15,11 @@ use std::fmt;
 /// over positions. Source: SAELens's `get_downstream_reconstruction_metrics`.
 ///
 /// ```
-/// # #![allow(non_snake_case)]
 /// use ferrolens::model::HookedTransformer;
 /// use ferrolens::sae::metrics::LossMetrics;
-/// use ferrolens::{DType, Tensor, sae::{Gate, Sae, SaeConfig}};
+/// use ferrolens::sae::Sae;
 /// let model = HookedTransformer::from_pretrained("stories-2l")?;
-/// # let (d, device) = (model.config().d_model, model.device());
-/// # let W_enc = Tensor::randn(0f32, 0.1, (d, 512), &device)?;
-/// # let W_dec = W_enc.t()?.contiguous()?;
-/// # let zeros = |n: usize| Tensor::zeros(n, DType::F32, &device);
-/// # let cfg = SaeConfig::new(d, 512).hook_name("blocks.1.hook_resid_pre");
-/// # let sae = Sae::new(cfg, W_enc, zeros(512)?, W_dec, zeros(d)?, Gate::Relu)?;
+/// let sae = Sae::from_pretrained("stories-2l-relu", "blocks.1.hook_resid_post")?;
 /// let mut metrics = LossMetrics::new(&model, &sae)?.exclude_bos()?;
 /// for text in ["Lily saw a big cat.", "Tom had a red ball."] {
 ///     metrics.update(text)?;
