@@ -14,7 +14,7 @@ use std::path::Path;
 use std::process::ExitCode;
 
 const USAGE: &str = "\
-stories_saes train --corpus FILE --out FOLDER [--only NAME] [--steps N] [--penalty X] [--sigma X] [--rate X]
+stories_saes train --corpus FILE --out FOLDER [--only NAME]
 stories_saes eval  --corpus FILE --out FOLDER [--only NAME]
 
 Stories in FILE end with <|endoftext|>; the last twentieth of them is not trained on, but measured on.";
@@ -39,12 +39,6 @@ fn run() -> Result<()> {
     let option = |name: &str| options.get(name).map(String::as_str);
     let needed =
         |name: &str| option(name).ok_or_else(|| Error::new(format!("--{name} is missing.")));
-    let number = |name: &str| -> Result<Option<f64>> {
-        let parsed = option(name).map(str::parse);
-        parsed
-            .transpose()
-            .map_err(|_| Error::new(format!("--{name} must be a number.")))
-    };
     let corpus = std::fs::read_to_string(needed("corpus")?)?;
     let stories: Vec<&str> = corpus.split("<|endoftext|>").map(str::trim).collect();
     let stories: Vec<&str> = stories
@@ -61,14 +55,8 @@ fn run() -> Result<()> {
         let folder = out.join(kind.name());
         let sae = match command.as_str() {
             "train" => {
-                let mut config = kind.config(number("penalty")?, number("sigma")?);
-                if let Some(rate) = number("rate")? {
-                    config = config.learning_rate(rate);
-                }
-                if let Some(steps) = number("steps")? {
-                    config = config.steps(steps as u64);
-                }
-                let mut trainer = SaeTrainer::for_hook(&model, kind.hook, trained_on, config)?;
+                let mut trainer =
+                    SaeTrainer::for_hook(&model, kind.hook, trained_on, kind.config())?;
                 trainer.on_log(print);
                 trainer.run_to_end()?;
                 let sae = trainer.sae()?.to(&Device::Cpu, DType::F16)?;
