@@ -1,6 +1,7 @@
 //! Sparse autoencoders against recorded values.
 
 mod core;
+mod embedded;
 mod formats;
 pub mod interventions;
 mod measures;

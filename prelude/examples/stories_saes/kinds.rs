@@ -45,7 +45,7 @@ const RESID_POST: &str = "blocks.1.hook_resid_post";
 
 /// Penalties are such that 20 to 40 latents are active at a position.
 pub const KINDS: [Kind; 6] = [
-    kind(MLP_OUT, Gate::Relu, 1024, 2.2, 1e-3, 1500),
+    kind(MLP_OUT, Gate::Relu, 1024, 3., 1e-3, 1000),
     kind(POST, Gate::Relu, 768, 2.5, 1e-3, 700),
     kind(RESID_POST, Gate::Relu, 1024, 2.5, 1e-3, 1000),
     kind(MLP_OUT, Gate::Nsae(0.1), 1024, 0.015, 2e-3, 1000),
