@@ -22,7 +22,7 @@ fn points_inside_an_autoencoder_are_read_too() {
     assert_eq!((point.name().as_str(), point.layer()), (written, Some(3)));
     assert_eq!(point.inner(), Some(Inner::SaeActsPost));
     assert_eq!(
-        name("resid_pre-1.hook_sae_error"),
+        name("resid_pre11.hook_sae_error"),
         name(("hook_resid_pre.hook_sae_error", -1))
     );
     assert!(name("blocks.12.hook_resid_pre.hook_sae_input").contains("12 layers"));
