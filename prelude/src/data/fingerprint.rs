@@ -84,6 +84,9 @@ pub(crate) fn of_model(model: &HookedTransformer, point: HookPoint) -> Result<Fi
     whole.text(&format!("{:?}", model.config()));
     whole.text(&format!("{:?}", model.dtype()));
     whole.text(&point.name());
+    if model.ungroups() {
+        whole.text("a key and a value for each head");
+    }
     let weights: Vec<(&String, &Tensor)> = model.weights().iter().collect();
     let before = |name: &str| match (point.layer(), layer_of(name)) {
         (Some(last), Some(layer)) => layer <= last,

@@ -18,9 +18,9 @@ pub(super) struct Shards {
 
 impl Shards {
     /// # Errors
-    /// The model is inside a scope of hooks.
+    /// The model is inside a scope of hooks or autoencoders.
     pub(super) fn new(model: &HookedTransformer, point: HookPoint, folder: &Path) -> Result<Self> {
-        if !model.scope().is_empty() {
+        if model.is_in_scope() {
             return Err(Error::new(
                 "activations of a model with hooks are not kept on disk, as a hook has no name to find \
                  them by: leave out the cache, or stream from the model without the hooks.",

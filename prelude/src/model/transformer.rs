@@ -309,6 +309,12 @@ impl HookedTransformer {
         })
     }
 
+    /// Whether it is inside a scope of hooks or autoencoders, which change what it computes and have no
+    /// name to tell that by.
+    pub(crate) fn is_in_scope(&self) -> bool {
+        !self.hooks.is_empty() || !self.splices.is_empty()
+    }
+
     /// What stands in the place of activations in this scope.
     pub(crate) fn splices(&self) -> &Splices {
         &self.splices

@@ -4,7 +4,7 @@ use super::*;
 use crate::data::{Corpus, Record};
 use crate::emit::fake;
 use crate::model::{HookedTransformer, Hooks};
-use crate::sae::{Gate, Sae, SaeConfig, TopK};
+use crate::sae::{Gate, RunWithSaes, Sae, SaeConfig, TopK};
 use candle_core::{Device, Tensor};
 use polars::prelude::DataFrame;
 use std::path::{Path, PathBuf};
@@ -426,6 +426,17 @@ fn what_does_not_fit_is_a_sentence() {
     assert!(refused.unwrap_err().to_string().contains("no_cache"));
     let doubled = sweep().run(&hooked, &sae, &corpus).unwrap();
     assert!(doubled.l0() > sweep().run(&model, &sae, &corpus).unwrap().l0());
+    let mut elsewhere = sae.clone();
+    elsewhere.cfg.hook_name = Some("blocks.0.hook_resid_pre".into());
+    let spliced = model.with_saes(&elsewhere).unwrap();
+    let refused = sweep().cache_in(folder.path()).run(&spliced, &sae, &corpus);
+    assert!(refused.unwrap_err().to_string().contains("no_cache"));
+    let stream = corpus.activations(&spliced, POINT).unwrap();
+    let refused = stream.cache_in(folder.path()).unwrap_err();
+    assert!(
+        refused.to_string().contains("not kept on disk"),
+        "{refused}"
+    );
     let mut broken = sae.clone();
     broken.b_enc = Tensor::full(f32::NAN, D_SAE, &Device::Cpu).unwrap();
     let nan = message(sweep(), &broken);

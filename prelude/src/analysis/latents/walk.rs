@@ -165,9 +165,9 @@ impl Walk {
         Ok(key.finish())
     }
 
-    /// Whether the model is inside a scope of hooks, whose effect no key holds.
+    /// Whether the model is inside a scope of hooks or autoencoders, whose effect no key holds.
     fn has_hooks(&self) -> bool {
-        !self.model.scope().is_empty()
+        self.model.is_in_scope()
     }
 
     /// What the autoencoder reads at the positions that count, `[tokens, ..]`.
