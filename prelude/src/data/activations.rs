@@ -190,6 +190,19 @@ impl Activations {
         self.head.is_some()
     }
 
+    /// Whether no position of any prompt counts.
+    pub(crate) fn is_empty(&self) -> bool {
+        let Window {
+            skip_first,
+            skip_last,
+        } = self.window;
+        let skipped = skip_first.saturating_add(skip_last);
+        self.corpus
+            .lengths()
+            .into_iter()
+            .all(|length| length <= skipped)
+    }
+
     /// What the corpus is called.
     pub(crate) fn corpus_name(&self) -> String {
         self.corpus.name()

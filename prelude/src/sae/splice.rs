@@ -1,12 +1,12 @@
 //! An autoencoder in the place of the activation that it reconstructs.
 
 use super::autoencoder::Sae;
-use crate::error::{Error, Result, suggestion};
+use crate::error::{Context, Error, Result};
 use crate::model::{
     ActivationCache, HookPoint, HookedTransformer, Hooks, Inner, Input, IntoFilter, PointName,
     Seen, Splice, Step,
 };
-use candle_core::{Device, Tensor};
+use candle_core::{D, Device, Tensor};
 use std::sync::Arc;
 
 /// An autoencoder that is to stand in the place of its hook point's activation, and how.
@@ -60,15 +60,9 @@ impl Sae {
     }
 
     fn point_of(&self, model: &HookedTransformer, name: &str) -> Result<HookPoint> {
-        model.hook_point(name).map_err(|error| {
-            let points = model.hook_points();
-            let near = suggestion(name, points.iter().map(HookPoint::name));
-            error.context(format!(
-                "{} is for `{name}`, which {} does not have.{near}",
-                self.name(),
-                model.config().model_name
-            ))
-        })
+        let of = model.config().model_name;
+        let doing = || format!("putting {} at `{name}` of {of}", self.name());
+        model.hook_point(name).context(doing)
     }
 }
 
@@ -328,10 +322,11 @@ impl Splice for Placed {
         at: &mut dyn FnMut(Inner, Tensor) -> Step<Tensor>,
     ) -> Step<Tensor> {
         let sae = &self.sae;
-        let original = sae.place_in(seen.original)?;
-        let read = match self.reads == self.replaces {
-            true => original.clone(),
-            false => sae.input_of(seen.input)?,
+        let read = sae.input_of(seen.input)?;
+        let in_place = self.reads == self.replaces;
+        let original = match in_place {
+            true => read.clone(),
+            false => seen.original.clone(),
         };
         let mut output = self.reconstruct(&read, at)?;
         let excluded = self.excluded(seen.tokens, &original)?;
@@ -350,7 +345,7 @@ impl Splice for Placed {
         if let Some(excluded) = &excluded {
             output = excluded.where_cond(&original, &output)?;
         }
-        let output = match self.reads == self.replaces {
+        let output = match in_place {
             true => sae.put_back(seen.original, &output)?,
             false => output,
         };
@@ -395,19 +390,11 @@ impl Placed {
         let rows: Vec<Vec<u32>> = tokens.to_device(&Device::Cpu)?.to_vec2()?;
         let left_out = rows.into_iter().flatten();
         let left_out = left_out.map(|token| u8::from(self.excluded.contains(&token)));
-        let mut dims = vec![1; original.rank()];
-        dims[..2].copy_from_slice(tokens.dims());
-        let mask = Tensor::from_vec(left_out.collect::<Vec<u8>>(), dims, original.device())?;
-        Ok(Some(mask.broadcast_as(original.shape())?.contiguous()?))
-    }
-}
-
-impl Sae {
-    /// The part of an activation whose place it takes.
-    fn place_in(&self, activation: &Tensor) -> Result<Tensor> {
-        match self.cfg.hook_name_out {
-            Some(_) => Ok(activation.clone()),
-            None => self.input_of(activation),
+        let left_out: Vec<u8> = left_out.collect();
+        let mut mask = Tensor::from_vec(left_out, tokens.shape(), original.device())?;
+        while mask.rank() < original.rank() {
+            mask = mask.unsqueeze(D::Minus1)?;
         }
+        Ok(Some(mask.broadcast_as(original.shape())?.contiguous()?))
     }
 }

@@ -616,6 +616,9 @@ fn a_stream_from_the_disk_trains_as_one_that_is_computed() {
     assert_eq!(computed.cfg.model_name.as_deref(), Some("stories-2l"));
     let heads = trained(stream("blocks.0.attn.hook_z"));
     assert!(heads.cfg.hook_z && heads.cfg.d_in == model.config().d_model);
+    let nothing = ActivationSource::of_stream(stream("blocks.0.hook_mlp_out").skip_first(500));
+    let message = nothing.err().unwrap().to_string();
+    assert!(message.contains("nothing to train on"), "{message}");
     let message = ActivationSource::of_stream(stream("blocks.0.ln1.hook_scale"));
     let message = message.err().unwrap().to_string();
     assert!(message.contains("hook_scale"), "{message}");

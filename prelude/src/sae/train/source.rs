@@ -69,8 +69,9 @@ struct Round {
 impl ActivationSource {
     /// The activations of a model at the hook points that the filter chooses (a name, a pattern such as
     /// `"blocks.*.hook_resid_post"`, a list), over texts: each begins with BOS where the model wants it,
-    /// and all of them, one after the other, are cut into rows of the model's context length, as SAELens
-    /// does.
+    /// and all of them, one after the other, are cut into rows of the model's context length. SAELens puts
+    /// BOS in front of each row as well: [`Packing::SaeLens`](crate::data::Packing) and
+    /// [`ActivationSource::of_stream`] do that.
     ///
     /// # Errors
     /// There is no text, or a hook point that the model does not have.
@@ -244,7 +245,7 @@ impl ActivationSource {
     /// ```
     ///
     /// # Errors
-    /// The hook point has no vector at each position.
+    /// The hook point has no vector at each position, or the stream leaves out every position.
     pub fn of_stream(activations: Activations) -> Result<Self> {
         let (model, point) = (activations.model(), activations.point());
         let heads = point.has_heads() && !activations.has_head();
@@ -259,6 +260,13 @@ impl ActivationSource {
             width,
             heads,
         };
+        if activations.is_empty() {
+            return Err(Error::new(format!(
+                "there is nothing to train on: {} has no prompt longer than the positions that are \
+                 skipped.",
+                activations.corpus_name()
+            )));
+        }
         let device = model.device();
         let (name, dataset) = (model.config().model_name, activations.corpus_name());
         // Another order in each round, where the stream has one.
