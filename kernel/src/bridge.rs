@@ -7,9 +7,9 @@
 
 mod pipes;
 
-use ferrolens_frames::{self as frames, CellId, Frame, Order, StreamName};
+use ferrolens_frames::{self as frames, CellId, Frame, Order, StreamName, VariableSummary};
 use pipes::Pipes;
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::io::{BufReader, Write};
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::{UnixListener, UnixStream};
@@ -68,6 +68,11 @@ struct State {
     /// Rust's own last words about the running cell's stack.
     overflowed: bool,
     refused: Option<String>,
+    /// The last cell whose code was loaded, and the last whose code has ended.
+    started: CellId,
+    ended: CellId,
+    variables: BTreeMap<String, VariableSummary>,
+    words: BTreeMap<String, Vec<String>>,
 }
 
 impl Bridge {
@@ -180,6 +185,51 @@ impl Bridge {
         self.lock().overflowed
     }
 
+    /// Whether the code of this cell was loaded, and runs or has run.
+    pub fn has_started(&self, cell: CellId) -> bool {
+        self.lock().started == cell
+    }
+
+    /// Waits until the code of this cell has ended, or its process has.
+    pub fn wait_for_end(&self, cell: CellId) {
+        let mut state = self.lock();
+        while state.ended != cell && state.child.is_some() && state.generation == state.began_on {
+            state = self
+                .shared
+                .changed
+                .wait(state)
+                .unwrap_or_else(|bad| bad.into_inner());
+        }
+    }
+
+    /// Whether the process in which the running cell began is there no more.
+    pub fn child_is_gone(&self) -> bool {
+        let state = self.lock();
+        state.child.is_none() || state.generation != state.began_on
+    }
+
+    /// What the child holds in variables, by their names, as they looked when they were stored.
+    pub fn variables(&self) -> BTreeMap<String, VariableSummary> {
+        self.lock().variables.clone()
+    }
+
+    /// Words that functions of the prelude take as text, by what they name, e.g. `models`.
+    pub fn words(&self) -> BTreeMap<String, Vec<String>> {
+        self.lock().words.clone()
+    }
+
+    /// Tells the reader of a cell something that the cell itself did not print.
+    pub fn say(&self, cell: CellId, sentence: &str) {
+        (self.shared.sink)(Output {
+            cell,
+            frame: Frame::Stream {
+                cell,
+                name: StreamName::Stderr,
+            },
+            body: sentence.as_bytes().to_vec(),
+        });
+    }
+
     /// Sends an order; false when there is no child to take it.
     pub fn order(&self, order: &Order) -> bool {
         let stream = {
@@ -237,6 +287,7 @@ impl Bridge {
             let mut state = self.lock();
             state.child = Some(stream);
             state.generation += 1;
+            state.variables.clear();
         }
         self.shared.changed.notify_all();
         while let Ok(Some((frame, body))) = frames::read::<Frame>(&mut input) {
@@ -244,6 +295,13 @@ impl Bridge {
         }
         self.lock().child = None;
         self.shared.changed.notify_all();
+        // Whoever waits for the end of the cell that ran need not wait any longer.
+        let cell = self.shared.running.load(Ordering::Acquire);
+        (self.shared.sink)(Output {
+            cell,
+            frame: Frame::Ended { cell },
+            body: Vec::new(),
+        });
     }
 
     fn take(&self, frame: Frame, body: Vec<u8>) {
@@ -263,6 +321,25 @@ impl Bridge {
                     .insert(cell, Failure { name, value, at });
             }
             Frame::Hello { .. } => {}
+            Frame::Started { cell } => self.lock().started = cell,
+            Frame::Ended { cell } => {
+                self.lock().ended = cell;
+                self.shared.changed.notify_all();
+                (self.shared.sink)(Output { cell, frame, body });
+            }
+            Frame::Variables { stored, names, .. } => {
+                let mut state = self.lock();
+                let mut known = std::mem::take(&mut state.variables);
+                known.extend(stored.into_iter().map(|it| (it.name.clone(), it)));
+                state.variables = names
+                    .into_iter()
+                    .map(|name| {
+                        let summary = known.remove(&name).unwrap_or_default();
+                        (name.clone(), VariableSummary { name, ..summary })
+                    })
+                    .collect();
+            }
+            Frame::Words { of, words } => drop(self.lock().words.insert(of, words)),
             Frame::Stream { cell, name } => {
                 if name == StreamName::Stderr && is_overflow(&body) {
                     self.lock().overflowed = true;
@@ -273,7 +350,11 @@ impl Bridge {
             | Frame::Value { cell, .. }
             | Frame::Update { cell, .. }
             | Frame::Clear { cell, .. }
-            | Frame::Input { cell, .. } => (self.shared.sink)(Output { cell, frame, body }),
+            | Frame::Input { cell, .. }
+            | Frame::CommOpen { cell, .. }
+            | Frame::CommMessage { cell, .. }
+            | Frame::CommClose { cell, .. }
+            | Frame::Capture { cell, .. } => (self.shared.sink)(Output { cell, frame, body }),
         }
     }
 

@@ -10,6 +10,7 @@
 pub mod door;
 mod legacy;
 mod runtime;
+mod sleep;
 mod threads;
 
 /// The engine sets this for the process that is to run cells.

@@ -1,11 +1,12 @@
 //! The kernel from its connection file to its end.
 
-use crate::bridge::Bridge;
+use crate::bridge::{Bridge, Output};
 use crate::server::{self, Parts, Server};
 use crate::session::{Engine, Interrupt, Session};
 use crate::toolchain::folder::SessionFolder;
 use crate::toolchain::prebuilt::Prebuilt;
 use crate::wire::{Connection, Sockets};
+use ferrolens_frames::Frame;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -51,19 +52,25 @@ async fn serve(
     let (sockets, requests) = Sockets::bind(&connection, &id).await?;
     let sockets = Arc::new(sockets);
     let (cells, inputs) = server::cells(&sockets, &id);
+    let (session, tasks) = Session::new();
     let sink = {
-        let cells = cells.clone();
-        Arc::new(move |output| cells.take(output))
+        let (cells, session) = (cells.clone(), session.clone());
+        Arc::new(move |output: Output| {
+            if let Frame::Ended { cell } = output.frame {
+                session.cell_has_ended(cell);
+            }
+            cells.take(output);
+        })
     };
     let bridge = Bridge::open(&folder.socket(), sink)
         .map_err(|error| format!("The socket for cells could not be opened: {error}."))?;
     let interrupt = Interrupt::new(bridge.clone());
-    let session = {
+    {
         let (bridge, interrupt) = (bridge.clone(), interrupt.clone());
-        Session::start(move || Engine::start(folder, &prebuilt, bridge, interrupt))
-            .map_err(|error| format!("The interpreter's thread could not be started: {error}."))?
-            .0
-    };
+        tasks
+            .serve(move || Engine::start(folder, &prebuilt, bridge, interrupt))
+            .map_err(|error| format!("The interpreter's thread could not be started: {error}."))?;
+    }
     let leaving = interrupt.clone();
     Server::new(Parts {
         sockets,

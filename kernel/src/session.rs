@@ -15,10 +15,31 @@ use std::sync::mpsc;
 use std::time::Duration;
 use tokio::sync::oneshot;
 
+/// A cell on its way through the interpreter.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Cell {
+    pub id: CellId,
+    /// What messages call it, e.g. `cell [3]`.
+    pub title: String,
+    pub code: String,
+}
+
+/// What became of a cell that was handed to the interpreter.
+#[derive(Debug)]
+pub enum Begun {
+    /// It needed no code to run, or could not be compiled.
+    Ended(Outcome),
+    /// Its code runs. The interpreter is free for questions until it hears of the end.
+    Runs,
+}
+
 /// Runs code and remembers what it defined.
 pub trait Interpreter {
-    /// Runs a cell to its end. Output goes to the bridge while it runs.
-    fn execute(&mut self, cell: CellId, title: &str, code: &str) -> Outcome;
+    /// Compiles a cell and starts its code. Output goes to the bridge while it runs.
+    fn begin(&mut self, cell: &Cell) -> Begun;
+
+    /// The code of the cell that runs has ended, or its process has.
+    fn end(&mut self, cell: &Cell) -> Outcome;
 
     /// Prepares for what the user is likely to do next; called when nobody waits.
     fn warm_up(&mut self) {}
@@ -77,11 +98,10 @@ const LEISURE: Duration = Duration::from_millis(300);
 
 enum Task {
     Execute {
-        cell: CellId,
-        title: String,
-        code: String,
+        cell: Cell,
         done: oneshot::Sender<Outcome>,
     },
+    Ended(CellId),
     Complete {
         code: String,
         cursor: usize,
@@ -89,75 +109,26 @@ enum Task {
     },
 }
 
-/// A handle to the interpreter's thread. The thread ends when the last handle goes.
+/// A handle to the interpreter's thread.
 #[derive(Clone)]
 pub struct Session {
     tasks: mpsc::Sender<Task>,
 }
 
+/// What the handles of a session have asked for, before and after its thread has started.
+pub struct Tasks(mpsc::Receiver<Task>);
+
 impl Session {
-    /// Starts the thread, which makes its interpreter there: a slow start keeps nobody waiting but
-    /// the first cell. When it cannot be made, every cell fails with that sentence.
-    ///
-    /// # Errors
-    /// When the system starts no thread.
-    pub fn start<I: Interpreter>(
-        make: impl FnOnce() -> Result<I, String> + Send + 'static,
-    ) -> std::io::Result<(Self, std::thread::JoinHandle<()>)> {
+    /// A session whose thread has still to be started.
+    pub fn new() -> (Self, Tasks) {
         let (tasks, queue) = mpsc::channel();
-        // The engine's analyzer recurses deeply.
-        let thread = std::thread::Builder::new()
-            .name("session".to_owned())
-            .stack_size(64 << 20)
-            .spawn(move || {
-                let mut interpreter = make();
-                let mut first = queue.recv_timeout(LEISURE).ok();
-                if first.is_none()
-                    && let Ok(interpreter) = &mut interpreter
-                {
-                    interpreter.warm_up();
-                }
-                while let Some(task) = first.take().or_else(|| queue.recv().ok()) {
-                    match (&mut interpreter, task) {
-                        (
-                            Ok(interpreter),
-                            Task::Execute {
-                                cell,
-                                title,
-                                code,
-                                done,
-                            },
-                        ) => {
-                            let _ = done.send(interpreter.execute(cell, &title, &code));
-                        }
-                        (Ok(interpreter), Task::Complete { code, cursor, done }) => {
-                            let _ = done.send(interpreter.complete(&code, cursor));
-                        }
-                        (Err(why), Task::Execute { done, .. }) => {
-                            let error = CellError::plain("kernel error", why);
-                            let _ = done.send(Outcome {
-                                error: Some(error),
-                                value: None,
-                            });
-                        }
-                        (Err(_), Task::Complete { done, .. }) => {
-                            let _ = done.send(Completions::default());
-                        }
-                    }
-                }
-            })?;
-        Ok((Self { tasks }, thread))
+        (Self { tasks }, Tasks(queue))
     }
 
-    /// Runs a cell. `title` is what messages call it, e.g. `cell [3]`.
-    pub async fn execute(&self, cell: CellId, title: String, code: String) -> Outcome {
+    /// Runs a cell.
+    pub async fn execute(&self, cell: Cell) -> Outcome {
         let (done, outcome) = oneshot::channel();
-        let _ = self.tasks.send(Task::Execute {
-            cell,
-            title,
-            code,
-            done,
-        });
+        let _ = self.tasks.send(Task::Execute { cell, done });
         outcome.await.unwrap_or_else(|_| Outcome {
             value: None,
             error: Some(CellError::plain(
@@ -167,11 +138,78 @@ impl Session {
         })
     }
 
+    /// Says that the code of a cell has ended, or the process in which it ran.
+    pub fn cell_has_ended(&self, cell: CellId) {
+        let _ = self.tasks.send(Task::Ended(cell));
+    }
+
     /// See [`Interpreter::complete`].
     pub async fn complete(&self, code: String, cursor: usize) -> Completions {
         let (done, completions) = oneshot::channel();
         let _ = self.tasks.send(Task::Complete { code, cursor, done });
         completions.await.unwrap_or_default()
+    }
+}
+
+impl Tasks {
+    /// Starts the thread, which makes its interpreter there: a slow start keeps nobody waiting but
+    /// the first cell. When it cannot be made, every cell fails with that sentence. The thread ends
+    /// when the last handle goes.
+    ///
+    /// # Errors
+    /// When the system starts no thread.
+    pub fn serve<I: Interpreter>(
+        self,
+        make: impl FnOnce() -> Result<I, String> + Send + 'static,
+    ) -> std::io::Result<std::thread::JoinHandle<()>> {
+        // The engine's analyzer recurses deeply.
+        std::thread::Builder::new()
+            .name("session".to_owned())
+            .stack_size(64 << 20)
+            .spawn(move || match make() {
+                Ok(interpreter) => self.answer_with(interpreter),
+                Err(why) => self.refuse(&why),
+            })
+    }
+
+    fn answer_with(self, mut interpreter: impl Interpreter) {
+        let mut first = self.0.recv_timeout(LEISURE).ok();
+        if first.is_none() {
+            interpreter.warm_up();
+        }
+        let mut running: Option<(Cell, oneshot::Sender<Outcome>)> = None;
+        while let Some(task) = first.take().or_else(|| self.0.recv().ok()) {
+            match task {
+                Task::Execute { cell, done } => match interpreter.begin(&cell) {
+                    Begun::Ended(outcome) => drop(done.send(outcome)),
+                    Begun::Runs => running = Some((cell, done)),
+                },
+                Task::Ended(id) => {
+                    // A cell that ended while it was begun has been answered.
+                    if let Some((cell, done)) = running.take_if(|(cell, _)| cell.id == id) {
+                        let _ = done.send(interpreter.end(&cell));
+                    }
+                }
+                Task::Complete { code, cursor, done } => {
+                    let _ = done.send(interpreter.complete(&code, cursor));
+                }
+            }
+        }
+    }
+
+    fn refuse(self, why: &str) {
+        while let Ok(task) = self.0.recv() {
+            match task {
+                Task::Execute { done, .. } => {
+                    let _ = done.send(Outcome {
+                        error: Some(CellError::plain("kernel error", why)),
+                        value: None,
+                    });
+                }
+                Task::Complete { done, .. } => drop(done.send(Completions::default())),
+                Task::Ended(_) => {}
+            }
+        }
     }
 }
 
@@ -190,13 +228,22 @@ impl CellError {
 mod tests {
     use super::*;
 
+    /// Fails at once with `boom`, and runs everything else until it is told of the end.
     struct Echo;
 
     impl Interpreter for Echo {
-        fn execute(&mut self, _: CellId, title: &str, code: &str) -> Outcome {
+        fn begin(&mut self, cell: &Cell) -> Begun {
+            if cell.code == "boom" {
+                Begun::Ended(self.end(cell))
+            } else {
+                Begun::Runs
+            }
+        }
+
+        fn end(&mut self, cell: &Cell) -> Outcome {
             Outcome {
                 value: None,
-                error: Some(CellError::plain(title, code)),
+                error: Some(CellError::plain(&cell.title, &cell.code)),
             }
         }
 
@@ -209,28 +256,44 @@ mod tests {
         }
     }
 
+    fn cell(id: CellId, code: &str) -> Cell {
+        Cell {
+            id,
+            title: format!("cell [{id}]"),
+            code: code.to_owned(),
+        }
+    }
+
     #[tokio::test]
-    async fn cells_run_in_order_on_the_interpreters_thread() {
-        let (session, thread) = Session::start(|| Ok(Echo)).expect("a thread");
-        let outcome = session
-            .execute(1, "cell [1]".to_owned(), "boom".to_owned())
-            .await;
+    async fn questions_are_answered_while_a_cell_runs() {
+        let (session, tasks) = Session::new();
+        let thread = tasks.serve(|| Ok(Echo)).expect("a thread");
+        let outcome = session.execute(cell(1, "boom")).await;
         let error = outcome.error.expect("the echo is an error");
         assert_eq!(
             (error.name.as_str(), error.value.as_str()),
             ("cell [1]", "boom")
         );
+        let mut running = Box::pin(session.execute(cell(2, "loop {}")));
+        assert!(futures::poll!(&mut running).is_pending());
         assert_eq!(session.complete("abc".to_owned(), 2).await.start, 2);
+        session.cell_has_ended(1);
+        assert_eq!(session.complete("abc".to_owned(), 1).await.start, 1);
+        assert!(futures::poll!(&mut running).is_pending(), "another cell's end");
+        session.cell_has_ended(2);
+        assert!(running.await.error.is_some());
         drop(session);
         thread.join().expect("the thread ends with its last handle");
     }
 
     #[tokio::test]
     async fn an_interpreter_that_cannot_start_says_why_in_every_cell() {
-        let (session, _) =
-            Session::start(|| Err::<Echo, _>("There is no rustc.".to_owned())).expect("a thread");
-        for cell in 1..3 {
-            let outcome = session.execute(cell, String::new(), String::new()).await;
+        let (session, tasks) = Session::new();
+        let _thread = tasks
+            .serve(|| Err::<Echo, _>("There is no rustc.".to_owned()))
+            .expect("a thread");
+        for id in 1..3 {
+            let outcome = session.execute(cell(id, "")).await;
             assert_eq!(
                 outcome.error.expect("no interpreter").value,
                 "There is no rustc."

@@ -7,7 +7,7 @@
 //!
 //! Invariant: only this room says rustc, cargo or rpath.
 
-mod cell;
+pub mod cell;
 pub mod folder;
 pub mod front;
 pub mod graph;

@@ -17,6 +17,7 @@
 //! by the code that the kernel generates around a cell.
 
 mod asking;
+mod describe;
 mod exports;
 mod failure;
 mod fallback;
@@ -30,8 +31,10 @@ mod progress;
 mod rich;
 mod sending;
 mod type_names;
+pub mod variables;
 
 pub use asking::{input, password};
+pub use describe::{Describe, DescribeDebug, DescribeNothing, DescribeRich, Describing};
 pub use failure::{cell_failed, cell_failed_debug};
 pub use host::control;
 pub use interrupt::{Interrupted, check_interrupt, interrupted, stop_point};
@@ -39,6 +42,7 @@ pub use last::{EvcxrDisplay, IntoLast, Last, LastRich};
 pub use panics::cell_panicked;
 pub use progress::{Progress, ProgressLine, progress};
 pub use rich::{Bundle, Rich, text};
+pub use variables::{Keep, KeepCopy, KeepNothing, Keepable};
 
 pub(crate) use host::Host;
 #[cfg(test)]

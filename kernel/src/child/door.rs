@@ -7,6 +7,7 @@
 //! overtake a display that was made before it. What reaches the descriptors by another way (a
 //! process that a cell started, C's `printf`) goes through a pipe that the kernel reads.
 
+use super::runtime::{EXECUTION_COMPLETE, Work};
 use super::threads;
 use ferrolens_frames::{self as frames, Frame, Order, StreamName};
 use std::ffi::{c_int, c_void};
@@ -24,6 +25,8 @@ static CONTROL: AtomicI32 = AtomicI32::new(-1);
 /// Whether writes to 1 and 2 become frames.
 static OPEN: AtomicBool = AtomicBool::new(false);
 static STOP: AtomicBool = AtomicBool::new(false);
+/// Whether the engine takes the running cell for complete.
+static COMPLETE: AtomicBool = AtomicBool::new(true);
 static ANSWERS: OnceLock<Mutex<mpsc::Receiver<Option<String>>>> = OnceLock::new();
 static NEXT_CELL: AtomicU64 = AtomicU64::new(0);
 
@@ -32,7 +35,11 @@ static NEXT_CELL: AtomicU64 = AtomicU64::new(0);
 const TURN: Duration = Duration::from_secs(5);
 
 /// Connects to the kernel and starts to take its orders.
-pub(super) fn open(socket: UnixStream, control: RawFd) -> std::io::Result<()> {
+pub(super) fn open(
+    socket: UnixStream,
+    control: RawFd,
+    work: mpsc::Sender<Work>,
+) -> std::io::Result<()> {
     let mut orders = socket.try_clone()?;
     let hello = Frame::Hello {
         version: frames::VERSION,
@@ -50,15 +57,21 @@ pub(super) fn open(socket: UnixStream, control: RawFd) -> std::io::Result<()> {
             while let Ok(Some((order, _))) = frames::read::<Order>(&mut orders) {
                 match order {
                     Order::CellBegin { cell } => {
-                        STOP.store(false, Ordering::Relaxed);
+                        set_stop(false);
                         NEXT_CELL.store(cell, Ordering::Release);
                     }
                     Order::Sync { number } => send(&Frame::Synced { number }, &[]),
                     Order::Stop => {
-                        STOP.store(true, Ordering::Relaxed);
+                        set_stop(true);
                         let _ = answer.send(None);
                     }
                     Order::InputReply { value } => drop(answer.send(value)),
+                    Order::Event { cell, comm, data } => {
+                        set_stop(false);
+                        let data = data.to_string();
+                        let _ = work.send(Work::Event { cell, comm, data });
+                    }
+                    Order::EventClose { comm } => drop(work.send(Work::Close { comm })),
                 }
             }
             super::runtime::kernel_is_gone();
@@ -72,10 +85,30 @@ pub(super) fn announced_cell() -> frames::CellId {
     NEXT_CELL.load(Ordering::Acquire)
 }
 
-/// Writes a line to the engine.
+fn set_stop(raised: bool) {
+    STOP.store(raised, Ordering::Relaxed);
+    super::runtime::set_stop(raised);
+}
+
+/// Whether the user has asked to interrupt the cell that the calling thread belongs to.
+pub(super) fn stops() -> bool {
+    STOP.load(Ordering::Relaxed) && threads::belongs_to_the_running_cell()
+}
+
+/// The engine listens again, for the cell that begins.
+pub(super) fn begin_control() {
+    COMPLETE.store(false, Ordering::Release);
+}
+
+/// Writes a line to the engine, until that takes the cell for complete: what follows would be taken
+/// for the next cell's.
 pub(super) fn control(line: &str) {
+    let complete = match line {
+        EXECUTION_COMPLETE => COMPLETE.swap(true, Ordering::AcqRel),
+        _ => COMPLETE.load(Ordering::Acquire),
+    };
     let control = CONTROL.load(Ordering::Acquire);
-    if control >= 0 {
+    if control >= 0 && !complete {
         // SAFETY: the descriptor was opened by `runtime::run` for the life of the process, and
         // `ManuallyDrop` keeps this temporary owner from closing it.
         let mut pipe = ManuallyDrop::new(unsafe { std::fs::File::from_raw_fd(control) });
@@ -83,7 +116,7 @@ pub(super) fn control(line: &str) {
     }
 }
 
-fn send(frame: &Frame, body: &[u8]) {
+pub(super) fn send(frame: &Frame, body: &[u8]) {
     let Ok(head) = serde_json::to_vec(frame) else {
         return;
     };
@@ -243,7 +276,7 @@ pub extern "C" fn ferrolens_host_cell() -> u64 {
 /// Not 0 when the user has asked to interrupt the running cell.
 #[unsafe(no_mangle)]
 pub extern "C" fn ferrolens_host_stop() -> c_int {
-    c_int::from(STOP.load(Ordering::Relaxed))
+    c_int::from(stops())
 }
 
 /// Writes a control line to the engine.

@@ -1,23 +1,44 @@
-//! The loop that loads and runs cells.
+//! The loop that loads and runs cells, and answers what front ends do with widgets in between.
+//!
+//! The engine hears that a cell is complete when the cell begins: it then knows the new variables,
+//! and is free for completion while the cell runs. The kernel hears of the real end as a frame.
 
-use super::{FOLDER_ENV, PIPES_ENV, PRELUDE_ENV, door, threads};
-use ferrolens_frames::{SOCKET_ENV, StreamName};
+use super::{FOLDER_ENV, PIPES_ENV, PRELUDE_ENV, door, sleep, threads};
+use ferrolens_frames::{CellId, Frame, SOCKET_ENV, StreamName};
 use libloading::os::unix::{Library, RTLD_GLOBAL, RTLD_NOW};
 use std::ffi::c_void;
 use std::io::{BufRead, BufReader};
 use std::os::fd::{AsRawFd, FromRawFd, RawFd};
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, OnceLock};
+use std::sync::{Mutex, OnceLock, mpsc};
 
 /// The line that tells the engine that a cell's function has returned.
-const EXECUTION_COMPLETE: &str = "EVCXR_EXECUTION_COMPLETE";
+pub(super) const EXECUTION_COMPLETE: &str = "EVCXR_EXECUTION_COMPLETE";
 
 /// The functions that the prelude offers its host.
 struct Prelude {
     cell_begin: Option<unsafe extern "C" fn()>,
     cell_end: Option<unsafe extern "C" fn()>,
     legacy: Option<unsafe extern "C" fn(*const u8, usize, *const u8, usize)>,
+    stop: Option<unsafe extern "C" fn(i32)>,
+    event: Option<unsafe extern "C" fn(*const u8, usize, *const u8, usize)>,
+}
+
+/// What the main thread is to do next.
+pub(super) enum Work {
+    /// An order of the engine.
+    Line(String),
+    /// A front end did this to a comm.
+    Event {
+        cell: CellId,
+        comm: String,
+        data: String,
+    },
+    /// A front end closed a comm.
+    Close { comm: String },
+    /// The engine has closed its pipe.
+    Nothing,
 }
 
 static PRELUDE: OnceLock<Prelude> = OnceLock::new();
@@ -37,18 +58,39 @@ fn serve() -> Result<(), String> {
     // The engine switches backtraces on; a reader of a notebook wants the message and the place.
     // SAFETY: no thread has been started yet, so nobody reads the environment meanwhile.
     unsafe { std::env::remove_var("RUST_BACKTRACE") };
-    let orders = engine_pipes()?;
+    let (work, todo) = mpsc::channel();
+    let orders = engine_pipes(work.clone())?;
     *LEGACY.lock().map_err(|error| error.to_string())? = Some(super::legacy::Legacy::default());
     load_prelude();
-    let mut variables = std::ptr::null_mut();
-    for line in orders.lines() {
-        let line = line.map_err(|error| error.to_string())?;
-        let mut words = line.split(' ');
-        match (words.next(), words.next(), words.next()) {
-            (Some("LOAD_AND_RUN"), Some(library), Some(function)) => {
-                variables = load_and_run(library, function, variables)?;
+    std::thread::Builder::new()
+        .name("engine".to_owned())
+        .spawn(move || {
+            for line in orders.lines().map_while(Result::ok) {
+                let _ = work.send(Work::Line(line));
             }
-            _ => return Err(format!("the engine sent `{line}`, which is no order")),
+            let _ = work.send(Work::Nothing);
+        })
+        .map_err(|error| error.to_string())?;
+    sleep::enter();
+    let mut variables = std::ptr::null_mut();
+    while let Ok(work) = todo.recv() {
+        match work {
+            Work::Line(line) => {
+                let mut words = line.split(' ');
+                match (words.next(), words.next(), words.next()) {
+                    (Some("LOAD_AND_RUN"), Some(library), Some(function)) => {
+                        variables = load_and_run(library, function, variables)?;
+                    }
+                    _ => return Err(format!("the engine sent `{line}`, which is no order")),
+                }
+            }
+            Work::Event { cell, comm, data } => {
+                begin(cell);
+                tell(&comm, &data);
+                end(cell);
+            }
+            Work::Close { comm } => tell(&comm, ""),
+            Work::Nothing => break,
         }
     }
     Ok(())
@@ -56,7 +98,7 @@ fn serve() -> Result<(), String> {
 
 /// Takes the engine's pipes off descriptors 0 to 2, so that a cell cannot reach them, and connects
 /// to the kernel. Returns the engine's orders.
-fn engine_pipes() -> Result<BufReader<std::fs::File>, String> {
+fn engine_pipes(work: mpsc::Sender<Work>) -> Result<BufReader<std::fs::File>, String> {
     let private = |fd: RawFd| -> Result<RawFd, String> {
         // SAFETY: duplicates an open descriptor; no memory is involved.
         let copy = unsafe { libc::fcntl(fd, libc::F_DUPFD_CLOEXEC, 10) };
@@ -84,7 +126,7 @@ fn engine_pipes() -> Result<BufReader<std::fs::File>, String> {
         .ok_or_else(|| format!("{SOCKET_ENV} is not set: a kernel starts this process"))?;
     let socket = UnixStream::connect(&path)
         .map_err(|error| format!("the kernel's socket does not answer: {error}"))?;
-    door::open(socket, control).map_err(|error| error.to_string())?;
+    door::open(socket, control, work).map_err(|error| error.to_string())?;
     // SAFETY: `orders` is this function's own fresh descriptor.
     Ok(BufReader::new(unsafe {
         std::fs::File::from_raw_fd(orders)
@@ -141,6 +183,14 @@ fn load_prelude() {
                 .get(b"ferrolens_prelude_legacy")
                 .ok()
                 .map(|symbol| *symbol),
+            stop: library
+                .get(b"ferrolens_prelude_stop")
+                .ok()
+                .map(|symbol| *symbol),
+            event: library
+                .get(b"ferrolens_prelude_event")
+                .ok()
+                .map(|symbol| *symbol),
         });
     }
 }
@@ -172,12 +222,36 @@ fn load_and_run(path: &str, function: &str, variables: *mut c_void) -> Result<*m
         let run = library
             .get::<unsafe extern "C" fn(*mut c_void) -> *mut c_void>(function.as_bytes())
             .map_err(|error| error.to_string())?;
-        threads::enter(door::announced_cell());
-        if let Some(cell_begin) = PRELUDE.get().and_then(|prelude| prelude.cell_begin) {
-            cell_begin();
-        }
+        begin(door::announced_cell());
         run(variables)
     };
+    // Variables may hold code and thread-local destructors of this library.
+    std::mem::forget(library);
+    // A cell without code of its own has not said it.
+    door::control(EXECUTION_COMPLETE);
+    end(door::announced_cell());
+    Ok(variables)
+}
+
+/// Runs what waits for a front end's doing; no data at all says that it closed the comm.
+fn tell(comm: &str, data: &str) {
+    if let Some(event) = PRELUDE.get().and_then(|prelude| prelude.event) {
+        // SAFETY: two slices' own pointers and lengths; the function catches its own panics.
+        unsafe { event(comm.as_ptr(), comm.len(), data.as_ptr(), data.len()) };
+    }
+}
+
+fn begin(cell: CellId) {
+    threads::enter(cell);
+    door::begin_control();
+    door::send(&Frame::Started { cell }, &[]);
+    if let Some(cell_begin) = PRELUDE.get().and_then(|prelude| prelude.cell_begin) {
+        // SAFETY: takes no arguments, and catches its own panics.
+        unsafe { cell_begin() };
+    }
+}
+
+fn end(cell: CellId) {
     if let Some(cell_end) = PRELUDE.get().and_then(|prelude| prelude.cell_end) {
         // SAFETY: takes no arguments, and catches its own panics.
         unsafe { cell_end() };
@@ -187,10 +261,15 @@ fn load_and_run(path: &str, function: &str, variables: *mut c_void) -> Result<*m
     {
         legacy.end_of_cell();
     }
-    door::control(EXECUTION_COMPLETE);
-    // Variables may hold code and thread-local destructors of this library.
-    std::mem::forget(library);
-    Ok(variables)
+    door::send(&Frame::Ended { cell }, &[]);
+}
+
+/// Raises the prelude's flag that loops look at, or takes it down.
+pub(super) fn set_stop(raised: bool) {
+    if let Some(stop) = PRELUDE.get().and_then(|prelude| prelude.stop) {
+        // SAFETY: the function stores a number.
+        unsafe { stop(i32::from(raised)) };
+    }
 }
 
 /// Gives text to the reader of evcxr's display markers; false when it is ordinary text, which then

@@ -32,6 +32,11 @@ pub(super) fn current() -> CellId {
     }
 }
 
+/// Whether an interrupt of the running cell is meant for the calling thread too.
+pub(super) fn belongs_to_the_running_cell() -> bool {
+    current() == RUNNING.load(Ordering::Relaxed)
+}
+
 type Start = extern "C" fn(*mut c_void) -> *mut c_void;
 type Create = unsafe extern "C" fn(
     *mut libc::pthread_t,

@@ -144,7 +144,15 @@ impl Cells {
             Frame::Hello { .. }
             | Frame::Failed { .. }
             | Frame::Input { .. }
-            | Frame::Synced { .. } => {}
+            | Frame::Synced { .. }
+            | Frame::Started { .. }
+            | Frame::Ended { .. }
+            | Frame::Variables { .. }
+            | Frame::Words { .. }
+            | Frame::CommOpen { .. }
+            | Frame::CommMessage { .. }
+            | Frame::CommClose { .. }
+            | Frame::Capture { .. } => {}
         }
     }
 

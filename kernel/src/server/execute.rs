@@ -2,7 +2,7 @@
 
 use super::Server;
 use super::cells::InputAsked;
-use crate::session::{CellError, Outcome};
+use crate::session::{Cell, CellError, Outcome};
 use crate::wire::{Channel, Message};
 use ferrolens_frames::Order;
 use jupyter_protocol::{
@@ -72,10 +72,14 @@ impl Server {
             .cells
             .enter(next.message.header.clone(), silent, next.count);
         let (session, done) = (self.session.clone(), done.clone());
-        let (title, code) = (format!("cell [{}]", next.count), next.request.code.clone());
+        let cell = Cell {
+            id: cell,
+            title: format!("cell [{}]", next.count),
+            code: next.request.code.clone(),
+        };
         self.running = Some(next);
         tokio::spawn(async move {
-            let _ = done.send(session.execute(cell, title, code).await);
+            let _ = done.send(session.execute(cell).await);
         });
     }
 

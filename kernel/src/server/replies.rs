@@ -53,17 +53,10 @@ impl Server {
             .as_u64()
             .and_then(|at| usize::try_from(at).ok());
         let cursor = assist::byte_of_character(&code, cursor.unwrap_or(usize::MAX));
-        let session = self.running.is_none().then(|| self.session.clone());
-        let (sockets, id) = (self.sockets.clone(), self.id.clone());
+        let (session, sockets, id) =
+            (self.session.clone(), self.sockets.clone(), self.id.clone());
         tokio::spawn(async move {
-            let found = match session {
-                Some(session) => session.complete(code.clone(), cursor).await,
-                None => Completions {
-                    start: cursor,
-                    end: cursor,
-                    items: Vec::new(),
-                },
-            };
+            let found = session.complete(code.clone(), cursor).await;
             let content = completions(&code, &found);
             sockets
                 .send(channel, &message.reply(&id, "complete_reply", &content))

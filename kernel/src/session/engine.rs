@@ -1,7 +1,9 @@
 //! evcxr as the interpreter.
 
 use super::interrupt::{Interrupt, Phase};
-use super::{CellError, Completion, Completions, Interpreter, Outcome, compile_error, panic_place};
+use super::{
+    Begun, Cell, CellError, Completion, Completions, Interpreter, Outcome, compile_error, panic_place,
+};
 use crate::bridge::{Bridge, Failure};
 use crate::child;
 use crate::toolchain::folder::{OUTER_TMPDIR_ENV, SessionFolder};
@@ -9,6 +11,7 @@ use crate::toolchain::prebuilt::Prebuilt;
 use evcxr::{CommandContext, Error, EvalContext, EvalContextOutputs, EvalOutputs};
 use ferrolens_frames::{Bundle, CellId, SOCKET_ENV};
 use serde_json::Value;
+use std::collections::BTreeMap;
 use std::os::unix::process::CommandExt;
 use std::process::Command;
 use std::sync::Arc;
@@ -24,10 +27,17 @@ const OPT_LEVEL: &str = "1";
 /// Makes the analyzer read the prelude before the user's first `let` or Tab does.
 const WARM_UP: &str = "let tensor = Tensor::new(1f32, &Device::Cpu)?; tensor.sha";
 
+/// The number of the code that the kernel runs for itself.
+const HIDDEN: CellId = CellId::MAX;
+
 pub struct Engine {
     context: CommandContext,
     bridge: Bridge,
     interrupt: Interrupt,
+    /// What the commands of the cell that runs returned.
+    value: Option<Bundle>,
+    /// The variables before the cell that runs.
+    before: BTreeMap<String, String>,
     /// Lives as long as the engine's files do.
     _folder: Arc<SessionFolder>,
 }
@@ -66,27 +76,60 @@ impl Engine {
             context,
             bridge,
             interrupt,
+            value: None,
+            before: BTreeMap::new(),
             _folder: folder,
         };
         engine.interrupt.watch(engine.context.process_handle());
-        engine.bridge.begin(0);
-        engine.context.execute(OPENING).map_err(|error| {
+        engine.run_hidden(OPENING).map_err(|error| {
             format!("The prelude cannot be used: {error}. Run install.sh again.")
         })?;
         Ok(engine)
     }
 
-    fn variables(&self) -> Vec<String> {
-        let mut names: Vec<String> = self
-            .context
+    /// The variables that the engine knows, with their types.
+    fn types(&self) -> BTreeMap<String, String> {
+        self.context
             .variables_and_types()
-            .map(|(name, _)| name.to_owned())
-            .collect();
-        names.sort();
-        names
+            .map(|(name, kind)| (name.to_owned(), kind.to_owned()))
+            .collect()
     }
 
-    fn error(&self, title: &str, code: &str, before: &[String], error: &Error) -> CellError {
+    /// Runs code of our own to its end, as no cell of the user's.
+    fn run_hidden(&mut self, code: &str) -> Result<(), Error> {
+        self.bridge.begin(HIDDEN);
+        let result = self.context.execute(code);
+        self.bridge.settle();
+        if self.bridge.has_started(HIDDEN) {
+            self.bridge.wait_for_end(HIDDEN);
+        }
+        result.map(drop)
+    }
+
+    /// After a cell that failed: the engine took its new variables for stored, and what it moved for
+    /// gone. Those that the child has kept as they were get their types back.
+    fn restore(&mut self) {
+        let (held, types) = (self.bridge.variables(), self.types());
+        let lines: Vec<String> = self
+            .before
+            .iter()
+            .filter(|(name, kind)| held.contains_key(*name) && types.get(*name) != Some(*kind))
+            .map(|(name, kind)| {
+                // In numbers, so that the cell does not seem to use the variable of this name.
+                let bytes = name.as_bytes();
+                format!(
+                    "let mut {name}: {kind} = ::ferrolens::emit::variables::restored(\
+                     evcxr_variable_store, &{bytes:?});"
+                )
+            })
+            .collect();
+        if !lines.is_empty() {
+            // Where it does not compile, the variable is lost, as the next cell that names it says.
+            let _ = self.run_hidden(&lines.join("\n"));
+        }
+    }
+
+    fn error(&self, title: &str, code: &str, error: &Error) -> CellError {
         if self.interrupt.was_asked() && !matches!(error, Error::SubprocessTerminated(_)) {
             return CellError::plain(
                 "Interrupted",
@@ -103,12 +146,12 @@ impl Engine {
                     names.join(", ")
                 ),
             ),
-            Error::SubprocessTerminated(status) => self.crash(status, before),
+            Error::SubprocessTerminated(status) => self.crash(status),
             Error::Message(message) => CellError::plain("error", message),
         }
     }
 
-    fn crash(&self, status: &str, lost: &[String]) -> CellError {
+    fn crash(&self, status: &str) -> CellError {
         let status = status
             .rsplit("Subprocess terminated with status: ")
             .next()
@@ -129,18 +172,28 @@ impl Engine {
         } else {
             format!("The cell crashed its process ({status}).")
         };
-        let lost = if lost.is_empty() {
-            "No variables were lost.".to_owned()
-        } else {
-            format!(
+        let lost: Vec<&str> = self.before.keys().map(String::as_str).collect();
+        let lost = match lost.as_slice() {
+            [] => "No variables were lost.".to_owned(),
+            lost => format!(
                 "These variables were lost: {}. Run the cells that make them again.",
                 lost.join(", ")
-            )
+            ),
         };
         CellError::plain(
             "crash",
             &format!("{what} {lost} Functions, types and imports are kept."),
         )
+    }
+
+    /// Makes the engine see that its process has gone, and start another.
+    fn restart(&mut self, cell: &Cell) -> CellError {
+        match self.run_hidden("();") {
+            Err(error @ Error::SubprocessTerminated(_)) => {
+                self.error(&cell.title, &cell.code, &error)
+            }
+            _ => self.crash(""),
+        }
     }
 
     fn failure(&self, title: &str, code: &str, failure: &Failure) -> CellError {
@@ -164,25 +217,27 @@ impl Engine {
 }
 
 impl Interpreter for Engine {
-    fn execute(&mut self, cell: CellId, title: &str, code: &str) -> Outcome {
-        let before = self.variables();
-        self.bridge.begin(cell);
-        self.interrupt.enter(Phase::Cell(cell));
-        let result = self.context.execute(code);
-        self.interrupt.enter(Phase::Idle);
+    fn begin(&mut self, cell: &Cell) -> Begun {
+        self.before = self.types();
+        self.bridge.begin(cell.id);
+        self.interrupt.enter(Phase::Compiling(cell.id));
+        let result = self.context.execute(&cell.code);
         match result {
             Ok(outputs) => {
+                self.value = bundle(outputs);
                 self.bridge.settle();
-                let error = self
-                    .bridge
-                    .failure(cell)
-                    .map(|failure| self.failure(title, code, &failure));
-                Outcome {
-                    value: bundle(outputs),
-                    error,
+                if self.bridge.has_started(cell.id) {
+                    self.interrupt.enter(Phase::Running(cell.id));
+                    return Begun::Runs;
                 }
+                self.interrupt.enter(Phase::Idle);
+                Begun::Ended(Outcome {
+                    value: self.value.take(),
+                    error: None,
+                })
             }
             Err(error) => {
+                self.interrupt.enter(Phase::Idle);
                 if matches!(error, Error::SubprocessTerminated(_)) {
                     self.bridge.settle_dead();
                 } else {
@@ -190,13 +245,33 @@ impl Interpreter for Engine {
                 }
                 let error = match self.bridge.refusal() {
                     Some(refusal) => CellError::plain("kernel error", &refusal),
-                    None => self.error(title, code, &before, &error),
+                    None => self.error(&cell.title, &cell.code, &error),
                 };
-                Outcome {
+                Begun::Ended(Outcome {
                     value: None,
                     error: Some(error),
-                }
+                })
             }
+        }
+    }
+
+    fn end(&mut self, cell: &Cell) -> Outcome {
+        self.interrupt.enter(Phase::Idle);
+        let error = if self.bridge.child_is_gone() {
+            self.bridge.settle_dead();
+            Some(self.restart(cell))
+        } else {
+            self.bridge.settle();
+            let failure = self.bridge.failure(cell.id);
+            let error = failure.map(|failure| self.failure(&cell.title, &cell.code, &failure));
+            if error.is_some() {
+                self.restore();
+            }
+            error
+        };
+        Outcome {
+            value: self.value.take(),
+            error,
         }
     }
 

@@ -1,23 +1,29 @@
 //! Stopping a cell, from another thread than the one that runs it.
 //!
 //! A compiler that runs for the cell is ended at once: nothing has run yet, every variable is as it
-//! was. A running cell is asked to stop; long operations of the prelude look at that and unwind, and
-//! the variables stay. A cell that does not answer, or a second interrupt, ends the child.
+//! was. A running cell is asked to stop: the loops of its own code and the long operations of the
+//! prelude look at that and unwind, and the variables stay. Code that never looks goes on, and a
+//! second interrupt ends its process.
 
 use crate::bridge::Bridge;
 use ferrolens_frames::{CellId, Order};
 use std::sync::{Arc, Mutex, MutexGuard};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-/// How long a cell may take to answer.
-const PATIENCE: Duration = Duration::from_secs(3);
+/// After this long the user is told that the cell does not answer.
+const PATIENCE: Duration = Duration::from_millis(1500);
+
+/// A second interrupt that follows the first this soon is an impatient finger, and not yet the wish
+/// to lose every variable.
+const DOUBLE_CLICK: Duration = Duration::from_millis(800);
 
 /// What the interpreter is doing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(super) enum Phase {
     #[default]
     Idle,
-    Cell(CellId),
+    Compiling(CellId),
+    Running(CellId),
 }
 
 /// A clonable handle.
@@ -30,7 +36,8 @@ pub struct Interrupt {
 #[derive(Default)]
 struct State {
     phase: Phase,
-    asked: bool,
+    /// When the running cell was asked to stop first.
+    asked: Option<Instant>,
     child: Option<Arc<Mutex<std::process::Child>>>,
 }
 
@@ -44,30 +51,45 @@ impl Interrupt {
 
     /// Asks the running cell to stop. Harmless when none runs.
     pub fn ask(&self) {
-        let cell = {
+        let (phase, first) = {
             let mut state = self.lock();
-            let Phase::Cell(cell) = state.phase else {
-                return;
-            };
-            if std::mem::replace(&mut state.asked, true) {
-                drop(state);
-                self.end_child();
-                return;
-            }
-            cell
+            let first = *state.asked.get_or_insert_with(Instant::now);
+            (state.phase, first)
         };
-        if end_compilers() {
-            return;
+        let again = first.elapsed() > DOUBLE_CLICK;
+        match phase {
+            Phase::Idle => {}
+            Phase::Compiling(_) if end_compilers() => {}
+            Phase::Running(_) if again => self.end_child(),
+            Phase::Compiling(cell) | Phase::Running(cell) => {
+                self.bridge.order(&Order::Stop);
+                if !again {
+                    self.tell_if_it_goes_on(cell);
+                }
+            }
         }
-        self.bridge.order(&Order::Stop);
+    }
+
+    fn tell_if_it_goes_on(&self, cell: CellId) {
         let this = self.clone();
-        // Without the thread, a second interrupt still ends the child.
+        // Without the thread nobody is told, and a second interrupt works all the same.
         let _ = std::thread::Builder::new()
             .name("interrupt".to_owned())
             .spawn(move || {
                 std::thread::sleep(PATIENCE);
-                if this.lock().phase == Phase::Cell(cell) && !end_compilers() {
-                    this.end_child();
+                if this.lock().phase == Phase::Running(cell) {
+                    let names: Vec<String> = this.bridge.variables().into_keys().collect();
+                    let lost = match names.as_slice() {
+                        [] => "There are no variables to lose.".to_owned(),
+                        names => format!("These variables will then be lost: {}.", names.join(", ")),
+                    };
+                    this.bridge.say(
+                        cell,
+                        &format!(
+                            "The cell has not stopped yet: what it runs does not look whether it \
+                             should. Wait, or interrupt once more to end its process. {lost}\n"
+                        ),
+                    );
                 }
             });
     }
@@ -85,14 +107,14 @@ impl Interrupt {
     pub(super) fn enter(&self, phase: Phase) {
         let mut state = self.lock();
         state.phase = phase;
-        if phase != Phase::Idle {
-            state.asked = false;
+        if matches!(phase, Phase::Compiling(_)) {
+            state.asked = None;
         }
     }
 
     /// Whether the cell that ran last was asked to stop.
     pub(super) fn was_asked(&self) -> bool {
-        self.lock().asked
+        self.lock().asked.is_some()
     }
 
     fn end_child(&self) {

@@ -2,7 +2,7 @@
 
 use super::front::{REAL_RUSTC_ENV, real_command};
 use super::prebuilt::Prebuilt;
-use super::rewrite::{self, Fallback};
+use super::rewrite::{self, Fallback, How};
 use std::io::Write;
 use std::os::unix::process::CommandExt;
 use std::path::Path;
@@ -13,6 +13,9 @@ const CRATE: &str = "ctx";
 
 /// Where the engine wants to read the path of the library.
 const RESULT_ENV: &str = "EVCXR_EXECUTION_SO_PATH";
+
+/// A file of this name in the session's folder switches the checks in loops off.
+pub const UNINTERRUPTIBLE: &str = "uninterruptible";
 
 /// Compiles `src/lib.rs` beside `manifest`, and prints the compiler's messages as cargo would.
 /// Returns the exit status.
@@ -27,24 +30,35 @@ pub(super) fn compile(manifest: &Path, only_check: bool) -> Result<i32, String> 
     std::fs::create_dir_all(&out).map_err(|error| no_space(&error))?;
     let settings = std::fs::read_to_string(manifest).map_err(|error| error.to_string())?;
 
-    let attempts: &[Fallback] = if rewrite::has_fallback(&generated) {
-        &[Fallback::Rich, Fallback::Plain]
-    } else {
-        &[Fallback::Plain]
+    let first = How {
+        fallback: if rewrite::has_fallback(&generated) {
+            Fallback::Rich
+        } else {
+            Fallback::Plain
+        },
+        checks: interruptible(crate_folder),
     };
-    let mut status = 101;
-    let mut messages = Vec::new();
-    for fallback in attempts {
-        let text = rewrite::source(&generated, *fallback);
-        std::fs::write(&source, text).map_err(|error| no_space(&error))?;
+    let try_it = |how: How| -> Result<(i32, Vec<u8>), String> {
+        std::fs::write(&source, rewrite::source(&generated, how))
+            .map_err(|error| no_space(&error))?;
         let output = rustc(crate_folder, &out, &settings, &prebuilt, only_check)
             .output()
             .map_err(|error| format!("rustc could not be started: {error}"))?;
-        status = output.status.code().unwrap_or(101);
-        messages = output.stderr;
-        if output.status.success() {
-            break;
-        }
+        Ok((output.status.code().unwrap_or(101), output.stderr))
+    };
+    let (mut status, mut messages) = try_it(first)?;
+    // An error whose lines show what was put into them is shown without.
+    if status != 0 && rewrite::is_seen_in(&messages) {
+        (status, messages) = try_it(How {
+            checks: false,
+            ..first
+        })?;
+    }
+    if status != 0 && first.fallback == Fallback::Rich {
+        (status, messages) = try_it(How {
+            fallback: Fallback::Plain,
+            checks: false,
+        })?;
     }
     relay(&messages)?;
     if status == 0
@@ -141,6 +155,12 @@ fn opt_level(manifest: &str) -> &str {
         .lines()
         .find_map(|line| line.trim().strip_prefix("opt-level ="))
         .map_or("1", |level| level.trim().trim_matches('"'))
+}
+
+/// Whether the loops of cells look at the interrupt: the session leaves a file beside the crate when
+/// they should not.
+fn interruptible(crate_folder: &Path) -> bool {
+    !crate_folder.with_file_name(UNINTERRUPTIBLE).exists()
 }
 
 fn no_space(error: &std::io::Error) -> String {

@@ -3,7 +3,7 @@
 use super::cell::link_args;
 use super::front::{REAL_CARGO_ENV, real_command};
 use super::prebuilt::Prebuilt;
-use super::rewrite;
+use super::rewrite::{self, Fallback, How};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -25,7 +25,12 @@ pub(super) fn compile(manifest: &Path, args: &[String]) -> Result<i32, String> {
     let folder = manifest
         .parent()
         .ok_or("the crate of cells has no folder")?;
-    rewrite::file(&folder.join("src/lib.rs"))?;
+    let how = How {
+        fallback: Fallback::Plain,
+        // The same text must compile the first time: cargo's messages go out as they come.
+        checks: false,
+    };
+    rewrite::file(&folder.join("src/lib.rs"), how)?;
     let mut flags = vec!["-Cprefer-dynamic".to_owned()];
     flags.extend(link_args(&prebuilt));
     let error = real_command(REAL_CARGO_ENV, "cargo")

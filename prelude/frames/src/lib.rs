@@ -12,7 +12,7 @@ use std::collections::BTreeMap;
 use std::io::{self, Read, Write};
 
 /// Raised whenever a frame changes its meaning.
-pub const VERSION: u32 = 1;
+pub const VERSION: u32 = 2;
 
 /// The largest head or body that is accepted: a length beyond it means that the stream is corrupt.
 pub const MAX_LEN: u32 = 1 << 30;
@@ -89,6 +89,59 @@ pub enum Frame {
     },
     /// The answer to [`Order::Sync`]: every frame that was sent before it has left the child.
     Synced { number: u64 },
+    /// The code of a cell has been loaded and begins.
+    Started { cell: CellId },
+    /// The code of a cell, or the answer to an [`Order::Event`], has returned.
+    Ended { cell: CellId },
+    /// The variables after a cell: what those look like that it stored, and the names of all.
+    Variables {
+        cell: CellId,
+        stored: Vec<VariableSummary>,
+        names: Vec<String>,
+    },
+    /// Words that functions of the prelude take as text, e.g. the names of models, for completion.
+    Words { of: String, words: Vec<String> },
+    /// The child opened a comm, which front ends know by `comm`.
+    CommOpen {
+        cell: CellId,
+        comm: String,
+        target: String,
+        data: serde_json::Value,
+        #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+        metadata: Bundle,
+    },
+    /// A message on an open comm.
+    CommMessage {
+        cell: CellId,
+        comm: String,
+        data: serde_json::Value,
+    },
+    /// The child closed a comm.
+    CommClose { cell: CellId, comm: String },
+    /// What this cell puts out from here on belongs into the output widget behind `comm`; `None` ends
+    /// that.
+    Capture { cell: CellId, comm: Option<String> },
+}
+
+/// What a reader sees of a variable without its being displayed.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct VariableSummary {
+    pub name: String,
+    /// A short value on one line, e.g. `[1, 2, 3, …]`.
+    pub value: String,
+    /// The dimensions of a tensor or a table.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub shape: Option<Vec<usize>>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub dtype: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub device: Option<String>,
+    /// What it holds in memory, where that is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub bytes: Option<u64>,
+    /// Words that its methods take as text, e.g. a model's hook points.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub words: Vec<String>,
 }
 
 /// A place in the file that rustc compiled, lines and columns counted from 1.
@@ -111,6 +164,15 @@ pub enum Order {
     Stop,
     /// The line that was asked for with [`Frame::Input`]; `None` when there is nobody to ask.
     InputReply { value: Option<String> },
+    /// A front end did something on a comm that the child opened: run what waits for that, as `cell`,
+    /// and answer with [`Frame::Ended`]. Sent only while no cell runs.
+    Event {
+        cell: CellId,
+        comm: String,
+        data: serde_json::Value,
+    },
+    /// A front end closed a comm.
+    EventClose { comm: String },
 }
 
 /// Writes one frame or order, followed by its raw bytes.

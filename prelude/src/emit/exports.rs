@@ -3,7 +3,7 @@
 //! No unwinding may leave them, and a null pointer does nothing. `ferrolens_prelude_legacy` lies
 //! with what values look like, in `display/legacy.rs`.
 
-use super::{flusher, panics, sending};
+use super::{flusher, interrupt, panics, sending, variables};
 use std::panic::catch_unwind;
 
 /// Called by the host once, on the thread that runs cells, before the first cell.
@@ -30,7 +30,15 @@ pub extern "C" fn ferrolens_prelude_cell_begin() {
 pub extern "C" fn ferrolens_prelude_cell_end() {
     let _ = catch_unwind(|| {
         panics::report_caught();
+        variables::report();
         sending::flush_stdout();
         flusher::cell_ended();
     });
+}
+
+/// Called by the host from another thread than the one that runs cells: 1 when the user asks the
+/// running cell to stop, 0 when the next one begins.
+#[unsafe(no_mangle)]
+pub extern "C" fn ferrolens_prelude_stop(raised: i32) {
+    interrupt::raise(raised != 0);
 }

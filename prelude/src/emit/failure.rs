@@ -2,11 +2,21 @@
 
 use super::{Host, control, interrupt, type_names};
 use ferrolens_frames::{Frame, SourcePlace};
+use std::cell::Cell;
 use std::fmt::{Debug, Display};
 use std::io::Write as _;
 
 /// evcxr's control line for a failed `?`: the variables that the cell defined are forgotten.
 const ERROR_OCCURRED: &str = "EVCXR_ERROR_OCCURRED";
+
+thread_local! {
+    static HAS_FAILED: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Whether this thread has reported a failure since the last call.
+pub(super) fn take_has_failed() -> bool {
+    HAS_FAILED.replace(false)
+}
 
 /// How a cell failed: name, message and place of an error in a notebook.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -28,6 +38,7 @@ impl Failure {
 
     /// Tells the kernel, or writes to stderr where there is none.
     pub(super) fn report(self) {
+        HAS_FAILED.set(true);
         match Host::find() {
             Some(host) => host.send(&Frame::Failed {
                 cell: host.cell(),
