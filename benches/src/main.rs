@@ -87,11 +87,11 @@ fn main() {
             )
         },
     );
-    for (at, kernel) in kernels.iter().enumerate() {
+    for (at, kernel) in kernels.iter_mut().enumerate() {
         table.put(
             "kernel process after these cells, resident MB",
             at,
-            megabytes(kernel.front_end.process.id()),
+            megabytes(kernel.front_end.process().id()),
         );
     }
     table.print(&kernels);

@@ -8,6 +8,7 @@
 pub mod connection;
 pub mod iopub;
 pub mod message;
+mod replays;
 pub mod sockets;
 
 pub use connection::Connection;

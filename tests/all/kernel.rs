@@ -2,7 +2,9 @@
 
 mod failures;
 mod guide;
+mod interrupts;
 mod lifecycle;
 mod output;
 mod protocol;
+mod robustness;
 mod shared_statics;

@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 use tokio::runtime::Runtime;
 use zeromq::{DealerSocket, Socket, SocketRecv, SocketSend, SubSocket};
@@ -14,6 +15,9 @@ use zeromq::{DealerSocket, Socket, SocketRecv, SocketSend, SubSocket};
 const KEY: &str = "a key for tests";
 /// A cell may wait for the interpreter's start, on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(120);
+
+/// Counts front ends, each of which its kernel must tell from the others.
+static COUNT: AtomicU64 = AtomicU64::new(0);
 
 /// A front end with its own kernel, which it ends when dropped.
 pub struct FrontEnd {
@@ -24,7 +28,8 @@ pub struct FrontEnd {
     iopub: SubSocket,
     signer: Signer,
     folder: tempfile::TempDir,
-    pub process: Child,
+    /// The kernel, where this front end has started it.
+    process: Option<Child>,
     /// Messages on iopub that belong to a request which has not been collected yet.
     waiting: Vec<Message>,
     ended: bool,
@@ -34,6 +39,8 @@ pub struct FrontEnd {
 /// A reply, and what was published for the same request.
 #[derive(Debug)]
 pub struct Reply {
+    /// The request.
+    pub id: String,
     pub content: Value,
     pub outputs: Outputs,
     pub took: Duration,
@@ -119,23 +126,39 @@ impl FrontEnd {
         command.env("TMPDIR", &temporary).stdin(Stdio::null());
         change(&mut command);
         let process = command.spawn().expect("the installed kernel starts");
+        Self::over(folder, Some(process))
+    }
+
+    /// Another front end of the same kernel.
+    pub fn attach(other: &Self) -> Self {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let file = folder.path().join("connection.json");
+        std::fs::copy(other.connection_file(), file).expect("a writable folder");
+        Self::over(folder, None)
+    }
+
+    fn over(folder: tempfile::TempDir, process: Option<Child>) -> Self {
+        let file = std::fs::read(folder.path().join("connection.json"));
+        let ports: Value =
+            serde_json::from_slice(&file.expect("the test's own file")).expect("JSON");
+        let identity = format!("front end {}", COUNT.fetch_add(1, Ordering::Relaxed));
         let runtime = Runtime::new().expect("threads");
         let (shell, control, stdin, iopub) = runtime.block_on(async {
-            let url = |port: u16| format!("tcp://127.0.0.1:{port}");
+            let url = |name: &str| format!("tcp://127.0.0.1:{}", ports[name]);
             let mut iopub = SubSocket::new();
-            connect(&mut iopub, &url(ports[1])).await;
+            connect(&mut iopub, &url("iopub_port")).await;
             iopub.subscribe("").await.expect("a subscription");
             let options = || {
                 let mut options = zeromq::SocketOptions::default();
-                options.peer_identity("front end".parse().expect("an identity"));
+                options.peer_identity(identity.parse().expect("an identity"));
                 options
             };
             let mut shell = DealerSocket::with_options(options());
-            connect(&mut shell, &url(ports[0])).await;
+            connect(&mut shell, &url("shell_port")).await;
             let mut control = DealerSocket::with_options(options());
-            connect(&mut control, &url(ports[3])).await;
+            connect(&mut control, &url("control_port")).await;
             let mut stdin = DealerSocket::with_options(options());
-            connect(&mut stdin, &url(ports[2])).await;
+            connect(&mut stdin, &url("stdin_port")).await;
             (shell, control, stdin, iopub)
         });
         let mut front_end = Self {
@@ -146,9 +169,9 @@ impl FrontEnd {
             iopub,
             signer: Signer::new(KEY),
             folder,
+            ended: process.is_none(),
             process,
             waiting: Vec::new(),
-            ended: false,
             patience: PATIENCE,
         };
         front_end.wait_until_heard();
@@ -208,6 +231,7 @@ impl FrontEnd {
         let reply = self.reply_to(id);
         let took = started.elapsed();
         Reply {
+            id: id.to_owned(),
             content: reply.content,
             outputs: self.outputs_of(id),
             took,
@@ -322,8 +346,25 @@ impl FrontEnd {
     /// Ends the kernel without asking, for programs that leave things behind.
     pub fn kill(&mut self) {
         self.ended = true;
-        let _ = self.process.kill();
-        let _ = self.process.wait();
+        self.end_process();
+    }
+
+    fn end_process(&mut self) {
+        if let Some(process) = &mut self.process {
+            let _ = process.kill();
+            let _ = process.wait();
+        }
+    }
+
+    /// The kernel's process.
+    pub fn process(&mut self) -> &mut Child {
+        let process = self.process.as_mut();
+        process.expect("a front end that started its kernel")
+    }
+
+    /// What another front end's request published, from busy to idle.
+    pub fn overheard(&mut self, id: &str) -> Outputs {
+        self.outputs_of(id)
     }
 
     /// Drops the messages that were kept by [`FrontEnd::wait_for`].
@@ -341,6 +382,12 @@ impl FrontEnd {
         self.folder.path().join("connection.json")
     }
 
+    /// The connection file, with the ports.
+    pub fn ports(&self) -> Value {
+        let text = std::fs::read_to_string(self.connection_file()).expect("the test's own file");
+        serde_json::from_str(&text).expect("JSON")
+    }
+
     /// Asks the kernel to leave and checks that nothing of it stays.
     pub fn shut_down(&mut self) {
         if std::mem::replace(&mut self.ended, true) {
@@ -355,7 +402,12 @@ impl FrontEnd {
     pub fn wait_for_end(&mut self) {
         self.ended = true;
         let deadline = Instant::now() + Duration::from_secs(15);
-        while self.process.try_wait().expect("a child process").is_none() {
+        while self
+            .process()
+            .try_wait()
+            .expect("a child process")
+            .is_none()
+        {
             assert!(Instant::now() < deadline, "the kernel does not end");
             std::thread::sleep(Duration::from_millis(20));
         }
@@ -439,8 +491,7 @@ impl FrontEnd {
 impl Drop for FrontEnd {
     fn drop(&mut self) {
         if std::thread::panicking() {
-            let _ = self.process.kill();
-            let _ = self.process.wait();
+            self.end_process();
             return;
         }
         if !self.ended {

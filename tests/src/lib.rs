@@ -4,9 +4,11 @@
 //! is a failure.
 
 mod front_end;
+mod fuzz;
 mod installed;
 mod outputs;
 
 pub use front_end::{FrontEnd, Reply};
+pub use fuzz::{Sent, fuzz};
 pub use installed::{installed_kernel, shared};
 pub use outputs::Outputs;

@@ -30,8 +30,9 @@ static COMPLETE: AtomicBool = AtomicBool::new(true);
 static ANSWERS: OnceLock<Mutex<mpsc::Receiver<Option<String>>>> = OnceLock::new();
 static NEXT_CELL: AtomicU64 = AtomicU64::new(0);
 
-/// How long a writer waits for its turn before it takes the pipe instead: long enough for a slow
-/// kernel, short enough for a signal handler that interrupted the holder of the lock.
+/// How long a writer of text waits for its turn before it takes the pipe instead: long enough for a slow
+/// kernel, short enough for a signal handler that interrupted the holder of the lock. Other frames come
+/// from no signal handler, and wait as long as it takes.
 const TURN: Duration = Duration::from_secs(5);
 
 /// Connects to the kernel and starts to take its orders.
@@ -120,12 +121,12 @@ pub(super) fn send(frame: &Frame, body: &[u8]) {
     let Ok(head) = serde_json::to_vec(frame) else {
         return;
     };
-    let _ = send_parts(&head, body);
+    let _ = send_parts(&head, body, None);
 }
 
-/// Sends one frame whose head is serialised; false when there is no kernel to take it, or when the
-/// thread would wait for itself.
-fn send_parts(head: &[u8], body: &[u8]) -> bool {
+/// Sends one frame whose head is serialised; false when there is no kernel to take it, or when its turn
+/// does not come within `patience`.
+fn send_parts(head: &[u8], body: &[u8], patience: Option<Duration>) -> bool {
     let (Ok(head_len), Ok(body_len)) = (u32::try_from(head.len()), u32::try_from(body.len()))
     else {
         return false;
@@ -133,12 +134,12 @@ fn send_parts(head: &[u8], body: &[u8]) -> bool {
     let Some(socket) = SOCKET.get() else {
         return false;
     };
-    let patience = Instant::now() + TURN;
+    let deadline = patience.map(|patience| Instant::now() + patience);
     let mut socket = loop {
         match socket.try_lock() {
             Ok(socket) => break socket,
             Err(TryLockError::Poisoned(poisoned)) => break poisoned.into_inner(),
-            Err(TryLockError::WouldBlock) if Instant::now() < patience => {
+            Err(TryLockError::WouldBlock) if deadline.is_none_or(|end| Instant::now() < end) => {
                 std::thread::sleep(Duration::from_micros(50));
             }
             Err(TryLockError::WouldBlock) => return false,
@@ -178,7 +179,7 @@ fn send_text(name: StreamName, text: &[u8]) -> bool {
         return false;
     }
     let used = 80 - rest.len();
-    send_parts(&head[..used], text)
+    send_parts(&head[..used], text, Some(TURN))
 }
 
 /// Stands before the C library's function of this name. Outside a child, and for every other
@@ -264,7 +265,7 @@ pub unsafe extern "C" fn ferrolens_host_send(
 ) -> c_int {
     // SAFETY: the caller's promise.
     let (head, body) = unsafe { (bytes(head, head_len), bytes(body, body_len)) };
-    if send_parts(head, body) { 0 } else { -1 }
+    if send_parts(head, body, None) { 0 } else { -1 }
 }
 
 /// The cell to which the calling thread belongs.

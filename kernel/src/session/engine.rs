@@ -2,7 +2,8 @@
 
 use super::interrupt::{Interrupt, Phase};
 use super::{
-    Begun, Cell, CellError, Completion, Completions, Interpreter, Outcome, compile_error, panic_place,
+    Begun, Cell, CellError, Completion, Completions, Interpreter, Outcome, compile_error,
+    panic_place,
 };
 use crate::bridge::{Bridge, Failure};
 use crate::child;

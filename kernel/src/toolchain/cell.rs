@@ -30,13 +30,14 @@ pub(super) fn compile(manifest: &Path, only_check: bool) -> Result<i32, String> 
     std::fs::create_dir_all(&out).map_err(|error| no_space(&error))?;
     let settings = std::fs::read_to_string(manifest).map_err(|error| error.to_string())?;
 
-    let first = How {
+    let mut how = How {
         fallback: if rewrite::has_fallback(&generated) {
             Fallback::Rich
         } else {
             Fallback::Plain
         },
         checks: interruptible(crate_folder),
+        gives_back: true,
     };
     let try_it = |how: How| -> Result<(i32, Vec<u8>), String> {
         std::fs::write(&source, rewrite::source(&generated, how))
@@ -46,18 +47,18 @@ pub(super) fn compile(manifest: &Path, only_check: bool) -> Result<i32, String> 
             .map_err(|error| format!("rustc could not be started: {error}"))?;
         Ok((output.status.code().unwrap_or(101), output.stderr))
     };
-    let (mut status, mut messages) = try_it(first)?;
-    // An error whose lines show what was put into them is shown without.
-    if status != 0 && rewrite::is_seen_in(&messages) {
-        (status, messages) = try_it(How {
-            checks: false,
-            ..first
-        })?;
+    let (mut status, mut messages) = try_it(how)?;
+    while status != 0
+        && let Some(next) = how.without_what_is_seen_in(&messages)
+    {
+        how = next;
+        (status, messages) = try_it(how)?;
     }
-    if status != 0 && first.fallback == Fallback::Rich {
+    if status != 0 && how.fallback == Fallback::Rich {
         (status, messages) = try_it(How {
             fallback: Fallback::Plain,
             checks: false,
+            gives_back: false,
         })?;
     }
     relay(&messages)?;

@@ -20,6 +20,8 @@ pub(super) struct How {
     pub(super) fallback: Fallback,
     /// Whether its loops look at the interrupt.
     pub(super) checks: bool,
+    /// Whether it gives back what it defines again, where it fails.
+    pub(super) gives_back: bool,
 }
 
 /// Whether the engine shows the last expression as `Debug` text.
@@ -27,10 +29,21 @@ pub(super) fn has_fallback(text: &str) -> bool {
     display::has_fallback(text)
 }
 
-/// Whether a message of the compiler shows what was put into the user's own lines.
-pub(super) fn is_seen_in(messages: &[u8]) -> bool {
-    let check = checks::CHECK.trim().as_bytes();
-    messages.windows(check.len()).any(|window| window == check)
+impl How {
+    /// Without what the compiler's messages show of what was put in; `None` where they show nothing.
+    pub(super) fn without_what_is_seen_in(self, messages: &[u8]) -> Option<Self> {
+        let shows = |text: &str| {
+            messages
+                .windows(text.len())
+                .any(|window| window == text.as_bytes())
+        };
+        let next = Self {
+            checks: self.checks && !shows(checks::CHECK.trim()),
+            gives_back: self.gives_back && !shows(variables::GIVE_BACK),
+            ..self
+        };
+        (next != self).then_some(next)
+    }
 }
 
 /// Rewrites the file in place.
@@ -44,7 +57,7 @@ pub(super) fn source(text: &str, how: How) -> String {
     let mut lines: Vec<String> = text.split('\n').map(str::to_owned).collect();
     reports::replace(&mut lines);
     display::replace(&mut lines, how.fallback);
-    variables::replace(&mut lines);
+    variables::replace(&mut lines, how.gives_back);
     let mut text = lines.join("\n");
     if how.checks {
         text = checks::insert(&text);
@@ -64,6 +77,7 @@ mod tests {
     const PLAIN: How = How {
         fallback: Fallback::Plain,
         checks: false,
+        gives_back: false,
     };
 
     #[test]

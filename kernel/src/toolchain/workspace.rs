@@ -29,6 +29,7 @@ pub(super) fn compile(manifest: &Path, args: &[String]) -> Result<i32, String> {
         fallback: Fallback::Plain,
         // The same text must compile the first time: cargo's messages go out as they come.
         checks: false,
+        gives_back: false,
     };
     rewrite::file(&folder.join("src/lib.rs"), how)?;
     let mut flags = vec!["-Cprefer-dynamic".to_owned()];

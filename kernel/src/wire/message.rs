@@ -33,6 +33,8 @@ pub enum Malformed {
     Signature,
     /// A part is not a JSON object.
     Json(&'static str),
+    /// Its signature was seen before: somebody sends a message of somebody else again.
+    Replayed,
 }
 
 impl fmt::Display for Malformed {
@@ -40,6 +42,7 @@ impl fmt::Display for Malformed {
         match self {
             Self::Frames => out.write_str("it has too few frames"),
             Self::Signature => out.write_str("its signature is wrong"),
+            Self::Replayed => out.write_str("it was sent before"),
             Self::Json(part) => write!(out, "its {part} is not a JSON object"),
         }
     }
@@ -153,6 +156,14 @@ impl Message {
         frames.extend(self.buffers.iter().cloned());
         let frames: Vec<Bytes> = frames.into_iter().map(Bytes::from).collect();
         ZmqMessage::try_from(frames).map_err(|_| "a message has frames".to_owned())
+    }
+
+    /// The signature in frames that are a message.
+    pub(super) fn signature(frames: &ZmqMessage) -> Option<Vec<u8>> {
+        let mut frames = frames
+            .iter()
+            .skip_while(|frame| frame.as_ref() != DELIMITER);
+        frames.nth(1).map(|signature| signature.to_vec())
     }
 
     /// The header's `msg_type`.

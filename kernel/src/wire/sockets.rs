@@ -3,6 +3,7 @@
 use super::connection::Connection;
 use super::iopub::Iopub;
 use super::message::{Message, Signer};
+use super::replays::Replays;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use tokio::sync::{Mutex, mpsc};
@@ -46,6 +47,7 @@ impl Sockets {
         let signer = Signer::new(&info.key);
         let (incoming, queue) = mpsc::channel(1_024);
         let dropped = Arc::new(AtomicU64::new(0));
+        let replays = Arc::new(Replays::default());
 
         let mut heartbeat = RepSocket::new();
         bind(&mut heartbeat, "heartbeat", &info.hb_url()).await?;
@@ -61,11 +63,15 @@ impl Sockets {
             bind(&mut router, name, &url).await?;
             let (sender, mut receiver) = router.split();
             senders.push(Mutex::new(sender));
-            let (signer, incoming, dropped) = (signer.clone(), incoming.clone(), dropped.clone());
+            let (signer, incoming) = (signer.clone(), incoming.clone());
+            let (dropped, replays) = (dropped.clone(), replays.clone());
             tokio::spawn(async move {
                 loop {
                     match receiver.recv().await {
-                        Ok(frames) => match Message::read(&frames, &signer) {
+                        Ok(frames) => match Message::read(&frames, &signer).and_then(|message| {
+                            replays.note(Message::signature(&frames))?;
+                            Ok(message)
+                        }) {
                             Ok(message) => {
                                 if incoming.send(Incoming { channel, message }).await.is_err() {
                                     return;

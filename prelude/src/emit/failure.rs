@@ -13,6 +13,11 @@ thread_local! {
     static HAS_FAILED: Cell<bool> = const { Cell::new(false) };
 }
 
+/// Whether this thread has reported a failure since [`take_has_failed`] was called.
+pub(super) fn has_failed() -> bool {
+    HAS_FAILED.get()
+}
+
 /// Whether this thread has reported a failure since the last call.
 pub(super) fn take_has_failed() -> bool {
     HAS_FAILED.replace(false)

@@ -86,6 +86,13 @@ impl VariableStore {
         control(COMPLETE);
     }
 
+    /// Where the cell has failed: the variable is as it was, and not what the cell wanted to define.
+    pub fn give_back<T: 'static>(&mut self, name: &str, value: impl FnOnce() -> T) {
+        if super::failure::has_failed() {
+            self.put_variable(name, value());
+        }
+    }
+
     /// The code of the cell has ended. Where it failed, what it took and did not give back returns.
     pub fn end(&mut self) {
         let kept = KEPT.with_borrow_mut(std::mem::take);
@@ -122,8 +129,25 @@ macro_rules! keepable {
     ($($plain:ty),*) => {$(impl Keepable for $plain {})*};
 }
 keepable!(
-    bool, char, f32, f64, u8, u16, u32, u64, u128, usize, i8, i16, i32, i64, i128, isize, String,
-    &'static str, ()
+    bool,
+    char,
+    f32,
+    f64,
+    u8,
+    u16,
+    u32,
+    u64,
+    u128,
+    usize,
+    i8,
+    i16,
+    i32,
+    i64,
+    i128,
+    isize,
+    String,
+    &'static str,
+    ()
 );
 impl<T: Keepable> Keepable for Vec<T> {}
 impl<T: Keepable> Keepable for Option<T> {}

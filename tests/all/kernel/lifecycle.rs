@@ -18,7 +18,7 @@ fn processes_using(folder: &std::path::Path) -> usize {
         .count()
 }
 
-fn wait_for_no_process(folder: &std::path::Path) {
+pub(super) fn wait_for_no_process(folder: &std::path::Path) {
     let deadline = Instant::now() + Duration::from_secs(10);
     while processes_using(folder) > 0 {
         assert!(
@@ -69,7 +69,7 @@ fn a_killed_kernel_leaves_no_process_and_no_folder() {
         json!({}),
     );
     front_end.wait_for(&cell, "stream");
-    front_end.process.kill().expect("a running kernel");
+    front_end.process().kill().expect("a running kernel");
     front_end.wait_for_end();
     wait_for_no_process(&front_end.temporary());
 }

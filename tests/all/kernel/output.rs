@@ -114,11 +114,17 @@ fn a_flood_is_complete_and_few_messages() {
     let messages = reply.outputs.of("stream").count();
     let text = reply.outputs.text("stdout");
     let expected: String = (0..200_000).map(|i| format!("{i}\n")).collect();
+    let same = text
+        .bytes()
+        .zip(expected.bytes())
+        .take_while(|(a, b)| a == b);
     assert!(
         text == expected,
-        "{} bytes of {} arrived",
+        "{} bytes of {} arrived in {messages} messages, the first {} as they were printed; then: {:?}",
         text.len(),
-        expected.len()
+        expected.len(),
+        same.count(),
+        reply.outputs.text("stderr"),
     );
     assert!(messages <= 1_000, "{messages} messages");
 }

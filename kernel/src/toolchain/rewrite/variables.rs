@@ -23,8 +23,12 @@ const CLOSURES: &[(&str, &str)] = &[
     (".block_on(async {", "Ok::<(), EvcxrUserCodeError>(())"),
 ];
 
+/// What gives a variable back that the cell has read before it defined it again; where the cell has
+/// given it away, this does not compile, and is left out.
+pub(super) const GIVE_BACK: &str = "evcxr_variable_store.give_back(";
+
 /// Replaces the engine's store by the prelude's, and takes only what the cell needs.
-pub(super) fn replace(lines: &mut [String]) {
+pub(super) fn replace(lines: &mut [String], give_back: bool) {
     replace_store(lines);
     let checked = lines.iter().position(|line| line.trim() == CHECKED);
     let returned = lines.iter().rposition(|line| line.trim() == RETURNED);
@@ -32,7 +36,7 @@ pub(super) fn replace(lines: &mut [String]) {
         return;
     };
     lines[checked].push_str(" evcxr_variable_store.begin();");
-    lines[returned] = "evcxr_variable_store.end(); evcxr_variable_store".to_owned();
+    let mut at_the_end = String::new();
     // Without the closure that is looked for, every variable is taken, as the engine says.
     let code = user_code(lines, checked);
     for at in checked..lines.len() {
@@ -44,8 +48,16 @@ pub(super) fn replace(lines: &mut [String]) {
             .iter()
             .position(|line| stored(line) == Some(&name))
             .map(|line| behind + line);
-        let needed = code.as_ref().is_none_or(|(_, needed)| needed.contains(&name));
+        let needed = code
+            .as_ref()
+            .is_none_or(|(_, needed)| needed.contains(&name));
         if needed && given_back.is_none() {
+            let defined_again = lines[at..behind]
+                .iter()
+                .any(|line| stored(line) == Some(&name));
+            if defined_again && give_back {
+                at_the_end.push_str(&format!("{GIVE_BACK}stringify!({name}), || {name}); "));
+            }
             lines[at].push_str(&format!(
                 " {{ use ::ferrolens::emit::{{KeepCopy as _, KeepNothing as _}}; \
                  (&&::ferrolens::emit::Keep(&{name})).keep(stringify!({name})); }}"
@@ -64,6 +76,7 @@ pub(super) fn replace(lines: &mut [String]) {
             }
         }
     }
+    lines[returned] = format!("{at_the_end}evcxr_variable_store.end(); evcxr_variable_store");
     for line in &mut lines[checked..] {
         if let Some(name) = stored(line).map(str::to_owned) {
             line.insert_str(
@@ -132,7 +145,11 @@ fn needed(code: &str) -> HashSet<String> {
             None => words(&statement),
         };
         needed.extend(mentioned.difference(&defined).cloned());
-        defined.extend(pattern.iter().flat_map(|pattern| names_bound(pattern.syntax())));
+        defined.extend(
+            pattern
+                .iter()
+                .flat_map(|pattern| names_bound(pattern.syntax())),
+        );
     }
     needed
 }
@@ -249,13 +266,19 @@ mod tests {
     fn a_variable_that_the_cell_does_not_name_stays_in_the_store() {
         let mut lines = generated("let x = 4;");
         let before = lines.len();
-        replace(&mut lines);
+        replace(&mut lines, true);
         assert_eq!(lines.len(), before);
         let text = lines.join("\n");
-        assert!(text.starts_with("use ::ferrolens::emit::variables as evcxr_internal_runtime;\n\n"));
+        assert!(
+            text.starts_with("use ::ferrolens::emit::variables as evcxr_internal_runtime;\n\n")
+        );
         assert!(!text.contains("take_variable"), "{text}");
         assert!(!text.contains("check_variable"), "{text}");
-        assert_eq!(text.matches("put_variable").count(), 1, "the new `x`: {text}");
+        assert_eq!(
+            text.matches("put_variable").count(),
+            1,
+            "the new `x`: {text}"
+        );
         assert!(text.contains("return evcxr_variable_store;}} evcxr_variable_store.begin();"));
         assert!(text.contains("evcxr_variable_store.end(); evcxr_variable_store\n}"));
     }
@@ -263,9 +286,11 @@ mod tests {
     #[test]
     fn a_variable_that_the_cell_may_lose_is_kept() {
         let mut lines = generated("let x = x + y.len();");
-        replace(&mut lines);
+        replace(&mut lines, true);
         let text = lines.join("\n");
         assert_eq!(text.matches("take_variable").count(), 2, "{text}");
+        let end = "give_back(stringify!(x), || x); evcxr_variable_store.end();";
+        assert!(text.contains(end), "{text}");
         assert_eq!(text.matches("emit::Keep(&x)").count(), 1, "{text}");
         assert!(!text.contains("emit::Keep(&y)"), "given back: {text}");
         assert_eq!(text.matches("emit::Describing(&").count(), 2, "{text}");
