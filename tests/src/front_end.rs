@@ -116,7 +116,11 @@ impl FrontEnd {
                 command.arg(arg);
             }
         }
-        command.env("TMPDIR", &temporary).stdin(Stdio::null());
+        command
+            .env("TMPDIR", &temporary)
+            // Tests leave the user's own history alone.
+            .env(ferrolens_kernel::history::HISTORY_ENV, ":memory:")
+            .stdin(Stdio::null());
         change(&mut command);
         let process = command.spawn().expect("the installed kernel starts");
         let runtime = Runtime::new().expect("threads");
@@ -273,6 +277,13 @@ impl FrontEnd {
 
     /// Waits for a question on stdin and answers it.
     pub fn answer_input(&mut self, value: &str) -> Value {
+        let question = self.question();
+        self.answer(&question, value);
+        question.content
+    }
+
+    /// Waits for a question on stdin.
+    pub fn question(&mut self) -> Message {
         let question = self.runtime.block_on(async {
             tokio::time::timeout(self.patience, self.stdin.recv())
                 .await
@@ -281,6 +292,11 @@ impl FrontEnd {
         });
         let question = Message::read(&question, &self.signer).expect("a signed message");
         assert_eq!(question.kind(), "input_request");
+        question
+    }
+
+    /// Answers a question.
+    pub fn answer(&mut self, question: &Message, value: &str) {
         let answer = Message::caused_by(
             &question.header,
             "test",
@@ -291,7 +307,6 @@ impl FrontEnd {
         self.runtime
             .block_on(self.stdin.send(frames))
             .expect("the kernel takes it");
-        question.content
     }
 
     /// Waits until a message of this type is published for a request, and keeps it for later.

@@ -141,22 +141,43 @@ const TABLE: &[Command] = &[
 
 /// Commands of the engine that go on as they are, with what `:help` says of them.
 const ENGINES: &[(&str, &str)] = &[
-    (":build_env", "an environment variable for builds, e.g. `:build_env A=1`"),
+    (
+        ":build_env",
+        "an environment variable for builds, e.g. `:build_env A=1`",
+    ),
     (":cache", "how much of compiled crates is kept, in MiB"),
     (":clear_cache", "empties that"),
-    (":codegen_backend", "the code generator of a nightly compiler"),
-    (":efmt", "how errors that leave a cell are shown, e.g. `:efmt {:?}`"),
-    (":env", "an environment variable for the next process, e.g. `:env A=1`"),
+    (
+        ":codegen_backend",
+        "the code generator of a nightly compiler",
+    ),
+    (
+        ":efmt",
+        "how errors that leave a cell are shown, e.g. `:efmt {:?}`",
+    ),
+    (
+        ":env",
+        "an environment variable for the next process, e.g. `:env A=1`",
+    ),
     (":explain", "the compiler's explanation of the last error"),
     (":fmt", "how values without a form of their own are shown"),
     (":internal_debug", "shows what is compiled"),
     (":last_compile_dir", "where cells are compiled"),
-    (":last_error_json", "the compiler's last error as it wrote it"),
+    (
+        ":last_error_json",
+        "the compiler's last error as it wrote it",
+    ),
     (":linker", "the linker: system, lld or mold"),
     (":load_config", "reads the engine's configuration again"),
-    (":offline", "whether crates may be fetched, e.g. `:offline 1`"),
+    (
+        ":offline",
+        "whether crates may be fetched, e.g. `:offline 1`",
+    ),
     (":opt", "the optimisation level of cells: 0, 1, 2 or 3"),
-    (":preserve_vars_on_panic", "has no effect here: variables are kept"),
+    (
+        ":preserve_vars_on_panic",
+        "has no effect here: variables are kept",
+    ),
     (":sccache", "whether crates are compiled through sccache"),
     (":show_deps", "the crates that were added"),
     (":allow_static_linking", "how added crates are linked"),
@@ -303,9 +324,7 @@ fn after_code(engine: &mut Engine, cell: &Cell, outcome: Outcome) -> Option<Begu
     if let Some(value) = outcome.value {
         engine.progress.value = Some(value);
     }
-    outcome
-        .error
-        .map(|error| finish(engine, cell, Some(error)))
+    outcome.error.map(|error| finish(engine, cell, Some(error)))
 }
 
 fn finish(engine: &mut Engine, cell: &Cell, error: Option<CellError>) -> Begun {

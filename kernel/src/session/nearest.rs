@@ -56,7 +56,12 @@ mod tests {
 
     #[test]
     fn distances_are_edits() {
-        for (a, b, edits) in [("time", "time", 0), ("tiem", "time", 2), ("vras", "vars", 2), ("", "ab", 2)] {
+        for (a, b, edits) in [
+            ("time", "time", 0),
+            ("tiem", "time", 2),
+            ("vras", "vars", 2),
+            ("", "ab", 2),
+        ] {
             assert_eq!(distance(a, b), edits, "{a} {b}");
         }
     }
@@ -64,7 +69,10 @@ mod tests {
     #[test]
     fn the_nearest_come_first_and_strangers_not_at_all() {
         let known = [":vars", ":time", ":timeit", ":help"];
-        assert_eq!(sentence(":tim", &known), "Did you mean `:time` or `:timeit`? ");
+        assert_eq!(
+            sentence(":tim", &known),
+            "Did you mean `:time` or `:timeit`? "
+        );
         assert_eq!(sentence("%var", &known), "Did you mean `:vars`? ");
         assert_eq!(sentence(":matplotlib", &known), "");
     }

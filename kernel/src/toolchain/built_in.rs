@@ -44,10 +44,16 @@ mod tests {
     fn every_crate_has_a_version() {
         let found: Vec<_> = crates().collect();
         for name in ["polars", "plotly", "tokenizers", "serde_json", "ferrolens"] {
-            assert!(found.iter().any(|(known, _)| *known == name), "{name}: {found:?}");
+            assert!(
+                found.iter().any(|(known, _)| *known == name),
+                "{name}: {found:?}"
+            );
         }
         for (name, version) in found {
-            assert!(version.contains(|c: char| c.is_ascii_digit()), "{name} {version}");
+            assert!(
+                version.contains(|c: char| c.is_ascii_digit()),
+                "{name} {version}"
+            );
         }
     }
 }

@@ -123,12 +123,18 @@ fn progress(text: &str) -> Option<String> {
     {
         return Some(format!("compiling {rest}"));
     }
-    ["Compiling ", "Downloading ", "Downloaded ", "Updating ", "Locking "]
-        .iter()
-        .any(|verb| text.starts_with(verb))
-        // The crate of cells is none that the user added.
-        .then(|| text.to_owned())
-        .filter(|text| !text.starts_with("Compiling ctx "))
+    [
+        "Compiling ",
+        "Downloading ",
+        "Downloaded ",
+        "Updating ",
+        "Locking ",
+    ]
+    .iter()
+    .any(|verb| text.starts_with(verb))
+    // The crate of cells is none that the user added.
+    .then(|| text.to_owned())
+    .filter(|text| !text.starts_with("Compiling ctx "))
 }
 
 /// The standard library's source, which the analyzer reads: the toolchain's own component, or a

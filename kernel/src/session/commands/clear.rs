@@ -14,7 +14,8 @@ pub(super) fn clear(
     _: &str,
 ) -> Result<Option<Bundle>, CellError> {
     let lost = engine.types();
-    forget(engine, cell).map_err(|error| wrong(format!("The session could not be cleared: {error}.")))?;
+    forget(engine, cell)
+        .map_err(|error| wrong(format!("The session could not be cleared: {error}.")))?;
     Ok(Some(said(&format!(
         "{} Functions, types, imports and added crates are forgotten; settings are kept.",
         gone(lost.keys())
@@ -28,7 +29,8 @@ pub(super) fn restart(
     _: &str,
 ) -> Result<Option<Bundle>, CellError> {
     let lost = engine.types();
-    fresh_process(engine, cell).map_err(|error| wrong(format!("The process could not be started again: {error}.")))?;
+    fresh_process(engine, cell)
+        .map_err(|error| wrong(format!("The process could not be started again: {error}.")))?;
     Ok(Some(said(&format!(
         "The process that runs cells is a fresh one. {} Functions, types and imports are kept.",
         gone(lost.keys())

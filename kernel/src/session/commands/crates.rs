@@ -16,9 +16,7 @@ pub(super) fn look_at(arguments: &str) -> Option<String> {
             listed.join("\n")
         ));
     }
-    let (name, rest) = arguments
-        .split_once(['=', ' '])
-        .unwrap_or((arguments, ""));
+    let (name, rest) = arguments.split_once(['=', ' ']).unwrap_or((arguments, ""));
     let name = name.trim().replace('-', "_");
     // A rename asks for a copy of its own.
     if rest.contains("package") {
@@ -43,7 +41,10 @@ mod tests {
             ("", Some("polars 0.")),
             ("polars", Some("polars 0.")),
             ("serde-json = \"1\"", Some("serde_json 1 is built in")),
-            ("polars = { version = \"0.40\", features = [\"csv\"] }", Some("other_polars")),
+            (
+                "polars = { version = \"0.40\", features = [\"csv\"] }",
+                Some("other_polars"),
+            ),
             ("mine = { package = \"polars\", version = \"0.40\" }", None),
             ("itertools = \"0.14\"", None),
             ("./folder", None),

@@ -30,13 +30,19 @@ pub(super) fn run(_: &mut Engine, _: &Cell, arguments: &str) -> Result<Option<Bu
     if arguments.is_empty() {
         for command in TABLE {
             table.row([
-                format!("{} {}", command.name, command.arguments).trim().to_owned(),
+                format!("{} {}", command.name, command.arguments)
+                    .trim()
+                    .to_owned(),
                 command.about.to_owned(),
                 command.example.to_owned(),
             ]);
         }
         for (name, about, example) in OTHERS {
-            table.row([(*name).to_owned(), (*about).to_owned(), (*example).to_owned()]);
+            table.row([
+                (*name).to_owned(),
+                (*about).to_owned(),
+                (*example).to_owned(),
+            ]);
         }
         for (name, about) in ENGINES {
             table.row([(*name).to_owned(), (*about).to_owned(), String::new()]);
@@ -46,7 +52,9 @@ pub(super) fn run(_: &mut Engine, _: &Cell, arguments: &str) -> Result<Option<Bu
     let name = format!(":{}", arguments.trim_start_matches(':'));
     if let Some(command) = TABLE.iter().find(|command| command.name == name) {
         table.row([
-            format!("{} {}", command.name, command.arguments).trim().to_owned(),
+            format!("{} {}", command.name, command.arguments)
+                .trim()
+                .to_owned(),
             command.about.to_owned(),
             command.example.to_owned(),
         ]);

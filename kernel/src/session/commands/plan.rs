@@ -69,8 +69,10 @@ impl Plan {
                     }
                     Taken::Repeats => {
                         repeated = true;
-                        rest.push_str("::ferrolens::emit::timeit(|| -> ::std::result::Result<(), \
-                                       ::ferrolens::emit::Left> { ::std::hint::black_box({");
+                        rest.push_str(
+                            "::ferrolens::emit::timeit(|| -> ::std::result::Result<(), \
+                                       ::ferrolens::emit::Left> { ::std::hint::black_box({",
+                        );
                         rest.push_str(end);
                         break;
                     }
@@ -226,8 +228,14 @@ mod tests {
             ("::std::f()", vec!["code ::std::f()"]),
             (":vars", vec!["command "]),
             (":type a + b\n", vec!["command a + b"]),
-            (":vars\n// what\n\nx", vec!["command ", "code \n// what\n\nx"]),
-            ("!ls -l\r\n!pwd\nx", vec!["shell ls -l", "shell pwd", "code \r\n\nx"]),
+            (
+                ":vars\n// what\n\nx",
+                vec!["command ", "code \n// what\n\nx"],
+            ),
+            (
+                "!ls -l\r\n!pwd\nx",
+                vec!["shell ls -l", "shell pwd", "code \r\n\nx"],
+            ),
             (":opt 2\n:vars\nx", vec!["command ", "code :opt 2\n\nx"]),
             (":time\nx\ny", vec!["timed", "code \nx\ny"]),
             ("%%time\nx", vec!["timed", "code \nx"]),
@@ -244,7 +252,9 @@ mod tests {
 
     #[test]
     fn repeated_code_stays_in_its_lines() {
-        let [step] = read("%%timeit\nlet x = 1;\nx").try_into().expect("one step");
+        let [step] = read("%%timeit\nlet x = 1;\nx")
+            .try_into()
+            .expect("one step");
         assert_eq!(step.lines().nth(1), Some("let x = 1;"));
         assert_eq!(step.lines().nth(2), Some("x"));
         assert_eq!(step.lines().count(), 4);

@@ -110,7 +110,11 @@ mod tests {
         let (done, ended) = mpsc::channel();
         let said = Mutex::new(String::new());
         std::thread::scope(|scope| {
-            scope.spawn(|| follow(&file, &ended, |text| said.lock().expect("no panic").push_str(text)));
+            scope.spawn(|| {
+                follow(&file, &ended, |text| {
+                    said.lock().expect("no panic").push_str(text)
+                })
+            });
             std::thread::sleep(LEISURE + PAUSE * 2);
             std::fs::write(&file, "Compiling a v1\nCompiling b v2\n2/3: c\n").expect("a file");
             std::thread::sleep(PAUSE * 2);

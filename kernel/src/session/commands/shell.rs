@@ -78,10 +78,7 @@ pub(super) fn start(
 impl Shell {
     /// How the line ended; itself, when it has not.
     pub(super) fn ended(self, engine: &Engine) -> Result<Result<(), CellError>, Self> {
-        let status = self
-            .status
-            .lock()
-            .map_or(None, |mut status| status.take());
+        let status = self.status.lock().map_or(None, |mut status| status.take());
         let Some(status) = status else {
             return Err(self);
         };
@@ -122,8 +119,14 @@ impl Shell {
 fn follow(child: &mut Child, cell: CellId, bridge: &Bridge) -> std::io::Result<ExitStatus> {
     let (done, read) = mpsc::channel::<()>();
     let pipes: [(Option<Box<dyn Read + Send>>, StreamName); 2] = [
-        (child.stdout.take().map(|pipe| Box::new(pipe) as _), StreamName::Stdout),
-        (child.stderr.take().map(|pipe| Box::new(pipe) as _), StreamName::Stderr),
+        (
+            child.stdout.take().map(|pipe| Box::new(pipe) as _),
+            StreamName::Stdout,
+        ),
+        (
+            child.stderr.take().map(|pipe| Box::new(pipe) as _),
+            StreamName::Stderr,
+        ),
     ];
     for (pipe, name) in pipes {
         let Some(mut pipe) = pipe else {

@@ -109,6 +109,10 @@ mod tests {
         assert_eq!(lines[0], "name    type");
         assert_eq!(lines[1], "é       Vec<i32>");
         assert!(lines[2].ends_with("a…") && lines[2].chars().count() == 8 + WIDEST);
-        assert!(table.html().contains("<td style=\"text-align:left\">Vec&lt;i32&gt;</td>"));
+        assert!(
+            table
+                .html()
+                .contains("<td style=\"text-align:left\">Vec&lt;i32&gt;</td>")
+        );
     }
 }

@@ -28,8 +28,7 @@ pub(super) fn run(
     engine.interrupt.enter(Phase::Compiling(cell.id));
     let errors = engine.context.check(&code);
     engine.interrupt.enter(Phase::Idle);
-    let errors =
-        errors.map_err(|error| wrong(format!("The type cannot be found: {error}.")))?;
+    let errors = errors.map_err(|error| wrong(format!("The type cannot be found: {error}.")))?;
     let mut others = Vec::new();
     let mut found = None;
     for error in errors {
@@ -93,7 +92,10 @@ mod tests {
     #[test]
     fn types_are_shown_without_their_paths() {
         for (full, shown) in [
-            ("alloc::vec::Vec<core::option::Option<i32>>", "Vec<Option<i32>>"),
+            (
+                "alloc::vec::Vec<core::option::Option<i32>>",
+                "Vec<Option<i32>>",
+            ),
             ("&'static str", "&'static str"),
             ("(i32, std::string::String)", "(i32, String)"),
             ("[f32; 3]", "[f32; 3]"),

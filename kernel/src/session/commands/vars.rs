@@ -31,7 +31,9 @@ pub(super) fn run(
         let shape = summary.shape.map_or_else(String::new, |shape| {
             let sizes: Vec<String> = shape.iter().map(usize::to_string).collect();
             let numbers = summary.dtype.unwrap_or_default();
-            format!("[{}] {numbers}", sizes.join(", ")).trim().to_owned()
+            format!("[{}] {numbers}", sizes.join(", "))
+                .trim()
+                .to_owned()
         });
         table.row([
             name,
@@ -63,7 +65,12 @@ mod tests {
 
     #[test]
     fn memory_has_a_unit() {
-        for (bytes, words) in [(12, "12 B"), (4_000, "4.0 kB"), (1_250_000, "1.2 MB"), (5_300_000_000, "5.3 GB")] {
+        for (bytes, words) in [
+            (12, "12 B"),
+            (4_000, "4.0 kB"),
+            (1_250_000, "1.2 MB"),
+            (5_300_000_000, "5.3 GB"),
+        ] {
             assert_eq!(memory(bytes), words);
         }
     }
