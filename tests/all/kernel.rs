@@ -9,3 +9,4 @@ mod lifecycle;
 mod output;
 mod protocol;
 mod shared_statics;
+mod teaching;

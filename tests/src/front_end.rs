@@ -14,6 +14,15 @@ use zeromq::{DealerSocket, Socket, SocketRecv, SocketSend, SubSocket};
 const KEY: &str = "a key for tests";
 /// A cell may wait for the interpreter's start, on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(120);
+/// Seconds to wait instead, where many work on one machine.
+const PATIENCE_ENV: &str = "FERROLENS_TEST_PATIENCE";
+
+fn patience() -> Duration {
+    std::env::var(PATIENCE_ENV)
+        .ok()
+        .and_then(|seconds| seconds.parse().ok())
+        .map_or(PATIENCE, Duration::from_secs)
+}
 
 /// A front end with its own kernel, which it ends when dropped.
 pub struct FrontEnd {
@@ -153,7 +162,7 @@ impl FrontEnd {
             process,
             waiting: Vec::new(),
             ended: false,
-            patience: PATIENCE,
+            patience: patience(),
         };
         front_end.wait_until_heard();
         front_end
@@ -467,7 +476,7 @@ impl Drop for FrontEnd {
 }
 
 async fn connect(socket: &mut impl Socket, url: &str) {
-    let deadline = Instant::now() + PATIENCE;
+    let deadline = Instant::now() + patience();
     while let Err(error) = socket.connect(url).await {
         assert!(
             Instant::now() < deadline,

@@ -140,7 +140,7 @@ fn real(variable: &str, name: &str) -> PathBuf {
 ///
 /// # Errors
 /// A sentence when there is no Rust compiler.
-pub(super) fn real_tools() -> Result<(PathBuf, PathBuf), String> {
+pub fn real_tools() -> Result<(PathBuf, PathBuf), String> {
     let find = |tool: &str| -> Option<PathBuf> {
         if let Some(path) = printed_path(Command::new("rustup").args(["which", tool])) {
             return Some(path);

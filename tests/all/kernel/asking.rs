@@ -26,8 +26,16 @@ fn a_question_can_be_interrupted_and_nobody_can_be_asked_twice() {
     let asked = Instant::now();
     front_end.command("interrupt_request", json!({}));
     let reply = front_end.collect(&cell).failed();
-    assert!(asked.elapsed() < Duration::from_secs(1), "{:?}", asked.elapsed());
-    assert_eq!(reply.content["ename"], "Interrupted", "{:#?}", reply.content);
+    assert!(
+        asked.elapsed() < Duration::from_secs(1),
+        "{:?}",
+        asked.elapsed()
+    );
+    assert_eq!(
+        reply.content["ename"], "Interrupted",
+        "{:#?}",
+        reply.content
+    );
     assert_eq!(front_end.execute("kept").ok().outputs.result(), "[1, 2]");
     // An answer that comes too late is for no later question.
     front_end.answer(&question, "late");
@@ -36,7 +44,11 @@ fn a_question_can_be_interrupted_and_nobody_can_be_asked_twice() {
     assert_eq!(front_end.collect(&cell).ok().outputs.result(), "now");
 
     let reply = front_end.execute("password(\"Token: \")?").failed();
-    assert!(reply.traceback().contains("nobody can be asked"), "{}", reply.traceback());
+    assert!(
+        reply.traceback().contains("nobody can be asked"),
+        "{}",
+        reply.traceback()
+    );
     assert_eq!(front_end.execute("kept").ok().outputs.result(), "[1, 2]");
 }
 
@@ -46,14 +58,20 @@ fn outputs_are_replaced_and_cleared_also_by_a_later_cell() {
     let reply = front_end
         .execute("let handle = display(Html(\"<i>1</i>\")); handle.update(Html(\"<i>2</i>\"));")
         .ok();
-    assert_eq!(reply.outputs.kinds(), ["display_data", "update_display_data"]);
+    assert_eq!(
+        reply.outputs.kinds(),
+        ["display_data", "update_display_data"]
+    );
     let shown = |reply: &ferrolens_tests::Reply, kind: &str| {
         reply.outputs.of(kind).next().expect("one of them").clone()
     };
     let first = shown(&reply, "display_data");
     let id = first["transient"]["display_id"].clone();
     assert!(id.is_string(), "{first}");
-    assert_eq!(shown(&reply, "update_display_data")["transient"]["display_id"], id);
+    assert_eq!(
+        shown(&reply, "update_display_data")["transient"]["display_id"],
+        id
+    );
     let reply = front_end.execute("handle.update(Html(\"<i>3</i>\"));").ok();
     let update = shown(&reply, "update_display_data");
     assert_eq!(update["transient"]["display_id"], id);

@@ -23,10 +23,18 @@ fn two_kernels_and_the_next_one_share_a_history() {
     first.execute("let x = 20;").ok();
     second.execute("\"of the second\"").ok();
     first.execute("x + 1\n").ok();
-    first.execute_with("x + 2", json!({"store_history": false})).ok();
+    first
+        .execute_with("x + 2", json!({"store_history": false}))
+        .ok();
     first.execute_with("x + 3", json!({"silent": true})).ok();
-    let own = ask(&mut first, json!({"hist_access_type": "range", "session": 0, "output": true}));
-    assert_eq!(own, json!([[0, 1, ["let x = 20;", null]], [0, 2, ["x + 1", "21"]]]));
+    let own = ask(
+        &mut first,
+        json!({"hist_access_type": "range", "session": 0, "output": true}),
+    );
+    assert_eq!(
+        own,
+        json!([[0, 1, ["let x = 20;", null]], [0, 2, ["x + 1", "21"]]])
+    );
     let found = ask(
         &mut first,
         json!({"hist_access_type": "search", "pattern": "*second*", "n": 5, "unique": true}),
@@ -36,7 +44,10 @@ fn two_kernels_and_the_next_one_share_a_history() {
     second.shut_down();
 
     let mut third = kernel(&file);
-    let tail = ask(&mut third, json!({"hist_access_type": "tail", "n": 3, "raw": true}));
+    let tail = ask(
+        &mut third,
+        json!({"hist_access_type": "tail", "n": 3, "raw": true}),
+    );
     let mut codes: Vec<&str> = tail
         .as_array()
         .into_iter()
@@ -44,9 +55,16 @@ fn two_kernels_and_the_next_one_share_a_history() {
         .filter_map(|entry| entry[2].as_str())
         .collect();
     codes.sort_unstable();
-    assert_eq!(codes, ["\"of the second\"", "let x = 20;", "x + 1"], "{tail}");
+    assert_eq!(
+        codes,
+        ["\"of the second\"", "let x = 20;", "x + 1"],
+        "{tail}"
+    );
     let session = found[0][0].as_i64().expect("a number");
-    let range = ask(&mut third, json!({"hist_access_type": "range", "session": session}));
+    let range = ask(
+        &mut third,
+        json!({"hist_access_type": "range", "session": session}),
+    );
     assert_eq!(range, json!([[session, 1, "\"of the second\""]]));
 }
 
@@ -54,7 +72,11 @@ fn two_kernels_and_the_next_one_share_a_history() {
 fn a_history_that_cannot_be_kept_disturbs_nobody() {
     let folder = tempfile::tempdir().expect("a folder");
     let file = folder.path().join("history.sqlite");
-    std::fs::write(&file, "this is no database, and never was one. ".repeat(100)).expect("a file");
+    std::fs::write(
+        &file,
+        "this is no database, and never was one. ".repeat(100),
+    )
+    .expect("a file");
     let mut front_end = kernel(&file);
     front_end.execute("1").ok();
     let tail = ask(&mut front_end, json!({"hist_access_type": "tail", "n": 3}));

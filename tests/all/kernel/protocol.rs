@@ -97,7 +97,10 @@ fn cells_are_counted_as_the_protocol_says() {
         "history_request",
         json!({"hist_access_type": "tail", "n": 2, "output": false, "raw": true}),
     );
-    assert_eq!(history["history"], json!([[1, 3, "println!(\"once\"); x"], [1, 4, "panic!()"]]));
+    assert_eq!(
+        history["history"],
+        json!([[1, 3, "println!(\"once\"); x"], [1, 4, "panic!()"]])
+    );
     let search = front_end.ask(
         "history_request",
         json!({"hist_access_type": "search", "pattern": "let*"}),
