@@ -41,6 +41,13 @@ pub struct Failure {
     pub at: Option<frames::SourcePlace>,
 }
 
+/// When the code of a cell began and ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Run {
+    pub started: Instant,
+    pub ended: Instant,
+}
+
 /// A clonable handle; the last one to go closes the socket.
 #[derive(Clone)]
 pub struct Bridge {
@@ -71,6 +78,8 @@ struct State {
     /// The last cell whose code was loaded, and the last whose code has ended.
     started: CellId,
     ended: CellId,
+    started_at: Option<Instant>,
+    ended_at: Option<Instant>,
     variables: BTreeMap<String, VariableSummary>,
     words: BTreeMap<String, Vec<String>>,
 }
@@ -126,6 +135,9 @@ impl Bridge {
             let mut state = self.lock();
             state.failures.clear();
             state.overflowed = false;
+            // A cell may have several parts, which have its number.
+            (state.started, state.ended) = (0, 0);
+            (state.started_at, state.ended_at) = (None, None);
         }
         self.wait_for_child(Duration::from_secs(10));
         {
@@ -190,6 +202,20 @@ impl Bridge {
         self.lock().started == cell
     }
 
+    /// Whether the code of this cell has ended, or its process has.
+    pub fn has_ended(&self, cell: CellId) -> bool {
+        self.lock().ended == cell || self.child_is_gone()
+    }
+
+    /// When the code that ran last began and ended; `None` while it runs, and for code that crashed.
+    pub fn last_run(&self) -> Option<Run> {
+        let state = self.lock();
+        Some(Run {
+            started: state.started_at?,
+            ended: state.ended_at?,
+        })
+    }
+
     /// Waits until the code of this cell has ended, or its process has.
     pub fn wait_for_end(&self, cell: CellId) {
         let mut state = self.lock();
@@ -220,13 +246,43 @@ impl Bridge {
 
     /// Tells the reader of a cell something that the cell itself did not print.
     pub fn say(&self, cell: CellId, sentence: &str) {
+        self.write(cell, StreamName::Stderr, sentence.as_bytes());
+    }
+
+    /// [`Bridge::say`], for what the reader asked for.
+    pub fn tell(&self, cell: CellId, sentence: &str) {
+        self.write(cell, StreamName::Stdout, sentence.as_bytes());
+    }
+
+    /// Hands on text as if the cell had printed it.
+    pub fn write(&self, cell: CellId, name: StreamName, text: &[u8]) {
         (self.shared.sink)(Output {
             cell,
-            frame: Frame::Stream {
+            frame: Frame::Stream { cell, name },
+            body: text.to_vec(),
+        });
+    }
+
+    /// Hands on a value as if the cell had displayed it.
+    pub fn show(&self, cell: CellId, data: frames::Bundle) {
+        (self.shared.sink)(Output {
+            cell,
+            frame: Frame::Display {
                 cell,
-                name: StreamName::Stderr,
+                data,
+                metadata: frames::Bundle::new(),
+                display_id: None,
             },
-            body: sentence.as_bytes().to_vec(),
+            body: Vec::new(),
+        });
+    }
+
+    /// Says that a part of a cell has ended that the child knows nothing of.
+    pub fn step_has_ended(&self, cell: CellId) {
+        (self.shared.sink)(Output {
+            cell,
+            frame: Frame::Ended { cell },
+            body: Vec::new(),
         });
     }
 
@@ -321,9 +377,17 @@ impl Bridge {
                     .insert(cell, Failure { name, value, at });
             }
             Frame::Hello { .. } => {}
-            Frame::Started { cell } => self.lock().started = cell,
+            Frame::Started { cell } => {
+                let mut state = self.lock();
+                state.started = cell;
+                state.started_at = Some(Instant::now());
+            }
             Frame::Ended { cell } => {
-                self.lock().ended = cell;
+                {
+                    let mut state = self.lock();
+                    state.ended = cell;
+                    state.ended_at = Some(Instant::now());
+                }
                 self.shared.changed.notify_all();
                 (self.shared.sink)(Output { cell, frame, body });
             }

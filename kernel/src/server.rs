@@ -3,15 +3,15 @@
 
 mod cells;
 mod execute;
-mod history;
+mod expressions;
 mod parent;
 mod replies;
 
-use crate::session::{Interrupt, Outcome, Session};
+use crate::history::{History, Place};
+use crate::session::{Interrupt, Session};
 use crate::wire::{Channel, Incoming, Message, Sockets};
 use cells::Cells;
-use execute::Queued;
-use history::History;
+use execute::{Done, Queued};
 use jupyter_protocol::{ExecutionState, ReplyStatus, ShutdownReply, ShutdownRequest, Status};
 use serde_json::{Value, json};
 use std::collections::VecDeque;
@@ -25,7 +25,7 @@ const LINGER: Duration = Duration::from_millis(250);
 /// Everything that can happen to a kernel.
 enum Event {
     Request(Incoming),
-    CellDone(Outcome),
+    CellDone(Done),
     InputAsked(cells::InputAsked),
     /// The front end that started this kernel has gone, or the system asks it to end.
     Leave,
@@ -79,7 +79,7 @@ impl Server {
             interrupt: parts.interrupt,
             bridge: parts.bridge,
             cells: parts.cells,
-            history: History::default(),
+            history: History::open(Place::of_user()),
             count: 1,
             queue: VecDeque::new(),
             running: None,
@@ -108,7 +108,7 @@ impl Server {
         loop {
             let event = tokio::select! {
                 Some(incoming) = requests.recv() => Event::Request(incoming),
-                Some(outcome) = cells_done.recv() => Event::CellDone(outcome),
+                Some(done) = cells_done.recv() => Event::CellDone(done),
                 Some(asked) = inputs.recv() => Event::InputAsked(asked),
                 () = &mut leave => Event::Leave,
                 () = &mut key => {
@@ -122,11 +122,11 @@ impl Server {
                         break;
                     }
                 }
-                Event::CellDone(outcome) => {
-                    let aborts = outcome.error.is_some() && self.stops_on_error();
+                Event::CellDone(done) => {
+                    let aborts = done.outcome.error.is_some() && self.stops_on_error();
                     // Before the reply: what comes after it is a new decision of the user.
                     let leaving = aborts && self.take_what_has_arrived(&mut requests).await;
-                    self.cell_done(outcome).await;
+                    self.cell_done(done).await;
                     if aborts {
                         self.abort_queue().await;
                     }
@@ -141,6 +141,7 @@ impl Server {
             self.start_next(&done).await;
         }
         self.interrupt.end_all();
+        self.history.close();
         self.sockets.iopub.flush().await;
         tokio::time::sleep(LINGER).await;
     }
@@ -184,6 +185,10 @@ impl Server {
             }
             "complete_request" => {
                 self.complete_later(channel, message);
+                return false;
+            }
+            "history_request" => {
+                self.history_later(channel, message);
                 return false;
             }
             kind => {

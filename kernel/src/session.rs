@@ -2,11 +2,14 @@
 //!
 //! The only room that says evcxr. What the server needs of it is on this page.
 
+mod commands;
 mod compile_error;
 mod engine;
 mod interrupt;
+mod nearest;
 mod panic_place;
 
+pub use commands::names as command_names;
 pub use engine::Engine;
 pub use interrupt::Interrupt;
 
@@ -38,8 +41,8 @@ pub trait Interpreter {
     /// Compiles a cell and starts its code. Output goes to the bridge while it runs.
     fn begin(&mut self, cell: &Cell) -> Begun;
 
-    /// The code of the cell that runs has ended, or its process has.
-    fn end(&mut self, cell: &Cell) -> Outcome;
+    /// A part of the cell that runs has ended, or its process has; another part may run now.
+    fn end(&mut self, cell: &Cell) -> Begun;
 
     /// Prepares for what the user is likely to do next; called when nobody waits.
     fn warm_up(&mut self) {}
@@ -187,7 +190,10 @@ impl Tasks {
                 Task::Ended(id) => {
                     // A cell that ended while it was begun has been answered.
                     if let Some((cell, done)) = running.take_if(|(cell, _)| cell.id == id) {
-                        let _ = done.send(interpreter.end(&cell));
+                        match interpreter.end(&cell) {
+                            Begun::Ended(outcome) => drop(done.send(outcome)),
+                            Begun::Runs => running = Some((cell, done)),
+                        }
                     }
                 }
                 Task::Complete { code, cursor, done } => {
@@ -234,17 +240,17 @@ mod tests {
     impl Interpreter for Echo {
         fn begin(&mut self, cell: &Cell) -> Begun {
             if cell.code == "boom" {
-                Begun::Ended(self.end(cell))
+                self.end(cell)
             } else {
                 Begun::Runs
             }
         }
 
-        fn end(&mut self, cell: &Cell) -> Outcome {
-            Outcome {
+        fn end(&mut self, cell: &Cell) -> Begun {
+            Begun::Ended(Outcome {
                 value: None,
                 error: Some(CellError::plain(&cell.title, &cell.code)),
-            }
+            })
         }
 
         fn complete(&mut self, _: &str, cursor: usize) -> Completions {

@@ -7,6 +7,7 @@
 //!
 //! Invariant: only this room says rustc, cargo or rpath.
 
+pub mod built_in;
 pub mod cell;
 pub mod folder;
 pub mod front;

@@ -30,6 +30,7 @@ mod panics;
 mod progress;
 mod rich;
 mod sending;
+mod timeit;
 mod type_names;
 pub mod variables;
 
@@ -42,6 +43,7 @@ pub use last::{EvcxrDisplay, IntoLast, Last, LastRich};
 pub use panics::cell_panicked;
 pub use progress::{Progress, ProgressLine, progress};
 pub use rich::{Bundle, Rich, text};
+pub use timeit::{Left, timeit};
 pub use variables::{Keep, KeepCopy, KeepNothing, Keepable};
 
 pub(crate) use host::Host;

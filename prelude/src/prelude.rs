@@ -149,6 +149,9 @@ pub use crate::emit::check_interrupt;
 pub use crate::emit::input;
 pub use crate::emit::password;
 
+// How long does it take?
+pub use crate::timeit;
+
 // Where is the rest of a library?
 pub use candle_core;
 pub use candle_nn;

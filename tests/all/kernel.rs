@@ -1,10 +1,14 @@
 //! The installed kernel over real sockets.
 
+mod asking;
+mod commands;
 mod failures;
 mod guide;
+mod history;
 mod interrupts;
 mod lifecycle;
 mod output;
 mod protocol;
 mod robustness;
 mod shared_statics;
+mod teaching;

@@ -1,5 +1,6 @@
 """Tests that drive the installed kernel through Jupyter's own clients."""
 
+import os
 import shutil
 import subprocess
 import sys
@@ -9,6 +10,8 @@ import pytest
 
 PROJECT = Path(__file__).resolve().parents[2]
 KERNEL = "ferrolens"
+# Tests leave the user's own history alone.
+os.environ.setdefault("FERROLENS_HISTORY", ":memory:")
 QUICKSTART = PROJECT / "notebooks" / "00_quickstart.ipynb"
 
 

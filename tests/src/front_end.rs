@@ -15,6 +15,15 @@ use zeromq::{DealerSocket, Socket, SocketRecv, SocketSend, SubSocket};
 const KEY: &str = "a key for tests";
 /// A cell may wait for the interpreter's start, on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(120);
+/// Seconds to wait instead, where many work on one machine.
+const PATIENCE_ENV: &str = "FERROLENS_TEST_PATIENCE";
+
+fn patience() -> Duration {
+    std::env::var(PATIENCE_ENV)
+        .ok()
+        .and_then(|seconds| seconds.parse().ok())
+        .map_or(PATIENCE, Duration::from_secs)
+}
 
 /// Counts front ends, each of which its kernel must tell from the others.
 static COUNT: AtomicU64 = AtomicU64::new(0);
@@ -123,7 +132,11 @@ impl FrontEnd {
                 command.arg(arg);
             }
         }
-        command.env("TMPDIR", &temporary).stdin(Stdio::null());
+        command
+            .env("TMPDIR", &temporary)
+            // Tests leave the user's own history alone.
+            .env(ferrolens_kernel::history::HISTORY_ENV, ":memory:")
+            .stdin(Stdio::null());
         change(&mut command);
         let process = command.spawn().expect("the installed kernel starts");
         Self::over(folder, Some(process))
@@ -172,7 +185,7 @@ impl FrontEnd {
             ended: process.is_none(),
             process,
             waiting: Vec::new(),
-            patience: PATIENCE,
+            patience: patience(),
         };
         front_end.wait_until_heard();
         front_end
@@ -297,6 +310,13 @@ impl FrontEnd {
 
     /// Waits for a question on stdin and answers it.
     pub fn answer_input(&mut self, value: &str) -> Value {
+        let question = self.question();
+        self.answer(&question, value);
+        question.content
+    }
+
+    /// Waits for a question on stdin.
+    pub fn question(&mut self) -> Message {
         let question = self.runtime.block_on(async {
             tokio::time::timeout(self.patience, self.stdin.recv())
                 .await
@@ -305,6 +325,11 @@ impl FrontEnd {
         });
         let question = Message::read(&question, &self.signer).expect("a signed message");
         assert_eq!(question.kind(), "input_request");
+        question
+    }
+
+    /// Answers a question.
+    pub fn answer(&mut self, question: &Message, value: &str) {
         let answer = Message::caused_by(
             &question.header,
             "test",
@@ -315,7 +340,6 @@ impl FrontEnd {
         self.runtime
             .block_on(self.stdin.send(frames))
             .expect("the kernel takes it");
-        question.content
     }
 
     /// Waits until a message of this type is published for a request, and keeps it for later.
@@ -503,7 +527,7 @@ impl Drop for FrontEnd {
 }
 
 async fn connect(socket: &mut impl Socket, url: &str) {
-    let deadline = Instant::now() + PATIENCE;
+    let deadline = Instant::now() + patience();
     while let Err(error) = socket.connect(url).await {
         assert!(
             Instant::now() < deadline,

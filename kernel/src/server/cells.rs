@@ -24,11 +24,15 @@ struct Cell {
     parent: Value,
     silent: bool,
     count: usize,
+    /// Whether its value is for the kernel, and nothing of it for front ends.
+    hidden: bool,
 }
 
 /// The table, shared with the bridge's threads.
 pub struct Cells {
     table: Mutex<BTreeMap<CellId, Cell>>,
+    /// What cells have shown as their values: data and metadata.
+    values: Mutex<BTreeMap<CellId, (Value, Value)>>,
     iopub: Iopub,
     inputs: mpsc::UnboundedSender<InputAsked>,
     id: String,
@@ -43,6 +47,7 @@ impl Cells {
         (
             std::sync::Arc::new(Self {
                 table: Mutex::default(),
+                values: Mutex::default(),
                 iopub,
                 inputs,
                 id,
@@ -53,16 +58,34 @@ impl Cells {
 
     /// Enters a cell, and returns its number.
     pub(super) fn enter(&self, parent: Value, silent: bool, count: usize) -> CellId {
+        self.insert(Cell {
+            parent,
+            silent,
+            count,
+            hidden: false,
+        })
+    }
+
+    /// Enters a cell of the kernel's own, whose value is to be taken.
+    pub(super) fn enter_hidden(&self, parent: Value) -> CellId {
+        self.insert(Cell {
+            parent,
+            silent: true,
+            count: 0,
+            hidden: true,
+        })
+    }
+
+    /// The value that a cell has shown, once: all of a hidden cell's, and the text of others.
+    pub(super) fn take_value(&self, cell: CellId) -> Option<(Value, Value)> {
+        let mut values = self.values.lock().unwrap_or_else(|bad| bad.into_inner());
+        values.remove(&cell)
+    }
+
+    fn insert(&self, cell: Cell) -> CellId {
         let mut table = self.lock();
         let id = table.last_key_value().map_or(1, |(last, _)| last + 1);
-        table.insert(
-            id,
-            Cell {
-                parent,
-                silent,
-                count,
-            },
-        );
+        table.insert(id, cell);
         if table.len() > REMEMBERED {
             table.pop_first();
         }
@@ -95,6 +118,17 @@ impl Cells {
         {
             let _ = self.inputs.send(InputAsked { prompt, password });
             return;
+        }
+        if let Frame::Value { data, metadata, .. } = &output.frame {
+            let shown = match (cell.hidden, data.get("text/plain")) {
+                (true, _) => Some((json!(data), json!(metadata))),
+                (false, Some(text)) => Some((text.clone(), Value::Null)),
+                (false, None) => None,
+            };
+            let mut values = self.values.lock().unwrap_or_else(|bad| bad.into_inner());
+            if let Some(shown) = shown {
+                values.insert(output.cell, shown);
+            }
         }
         if cell.silent {
             return;

@@ -1,16 +1,16 @@
 //! Cells: the queue, the running one, how it ends, and the lines that it asks for.
 
-use super::Server;
 use super::cells::InputAsked;
+use super::{Server, expressions};
 use crate::session::{Cell, CellError, Outcome};
 use crate::wire::{Channel, Message};
 use ferrolens_frames::Order;
 use jupyter_protocol::{
     ErrorOutput, ExecuteInput, ExecuteReply, ExecuteRequest, ExecutionCount, ExecutionState,
-    ExpressionResult, InputReply, InputRequest, ReplyError, ReplyStatus,
+    InputReply, InputRequest, ReplyError, ReplyStatus,
 };
 use serde_json::json;
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use tokio::sync::mpsc;
 
 /// A request that waits for its turn, or runs.
@@ -19,6 +19,15 @@ pub(super) struct Queued {
     message: Message,
     request: ExecuteRequest,
     count: usize,
+}
+
+/// A cell that has run.
+pub(super) struct Done {
+    pub(super) outcome: Outcome,
+    /// The answers to its `user_expressions`.
+    expressions: serde_json::Map<String, serde_json::Value>,
+    /// The text of its value.
+    shown: Option<String>,
 }
 
 impl Server {
@@ -44,7 +53,7 @@ impl Server {
     }
 
     /// Starts the next cell when none runs.
-    pub(super) async fn start_next(&mut self, done: &mpsc::UnboundedSender<Outcome>) {
+    pub(super) async fn start_next(&mut self, done: &mpsc::UnboundedSender<Done>) {
         if self.running.is_some() {
             return;
         }
@@ -71,7 +80,15 @@ impl Server {
         let cell = self
             .cells
             .enter(next.message.header.clone(), silent, next.count);
-        let (session, done) = (self.session.clone(), done.clone());
+        let (session, cells, done) = (self.session.clone(), self.cells.clone(), done.clone());
+        let parent = next.message.header.clone();
+        let wanted: BTreeMap<String, String> = next
+            .request
+            .user_expressions
+            .iter()
+            .flatten()
+            .map(|(name, code)| (name.clone(), code.clone()))
+            .collect();
         let cell = Cell {
             id: cell,
             title: format!("cell [{}]", next.count),
@@ -79,7 +96,21 @@ impl Server {
         };
         self.running = Some(next);
         tokio::spawn(async move {
-            let _ = done.send(session.execute(cell).await);
+            let id = cell.id;
+            let outcome = session.execute(cell).await;
+            let shown = cells
+                .take_value(id)
+                .and_then(|(text, _)| text.as_str().map(str::to_owned));
+            let expressions = if outcome.error.is_none() {
+                expressions::evaluate(&session, &cells, &parent, wanted).await
+            } else {
+                serde_json::Map::new()
+            };
+            let _ = done.send(Done {
+                outcome,
+                expressions,
+                shown,
+            });
         });
     }
 
@@ -91,10 +122,17 @@ impl Server {
     }
 
     /// Ends the running cell.
-    pub(super) async fn cell_done(&mut self, outcome: Outcome) {
+    pub(super) async fn cell_done(&mut self, done: Done) {
         let Some(cell) = self.running.take() else {
             return;
         };
+        let outcome = done.outcome;
+        if let Some(text) = done.shown
+            && cell.request.store_history
+            && !cell.request.silent
+        {
+            self.history.add_output(cell.count, text);
+        }
         self.asked = false;
         let header = &cell.message.header;
         if !cell.request.silent {
@@ -114,8 +152,9 @@ impl Server {
             }
         }
         self.sockets.iopub.flush().await;
-        let mut reply = reply(cell.count, outcome.error.as_ref());
-        reply.user_expressions = Some(unsupported(&cell.request));
+        let reply = reply(cell.count, outcome.error.as_ref());
+        let mut reply = serde_json::to_value(reply).unwrap_or_else(|_| json!({}));
+        reply["user_expressions"] = done.expressions.into();
         self.reply(cell.channel, &cell.message, &reply).await;
         self.status(header, ExecutionState::Idle).await;
     }
@@ -181,22 +220,4 @@ fn reply(count: usize, error: Option<&CellError>) -> ExecuteReply {
             })
         }),
     }
-}
-
-/// An expression of a compiled language cannot be evaluated beside its cell: each gets an error of
-/// its own, as the protocol provides.
-fn unsupported(request: &ExecuteRequest) -> HashMap<String, ExpressionResult> {
-    request
-        .user_expressions
-        .iter()
-        .flatten()
-        .map(|(name, _)| {
-            let error = ExpressionResult::Error {
-                ename: "NotSupported".to_owned(),
-                evalue: "user_expressions are not evaluated by this kernel".to_owned(),
-                traceback: Vec::new(),
-            };
-            (name.clone(), error)
-        })
-        .collect()
 }

@@ -23,7 +23,6 @@ impl Server {
             "inspect_request" => {
                 Some(json!({"status": "ok", "found": false, "data": {}, "metadata": {}}))
             }
-            "history_request" => Some(self.history.answer(content)),
             "comm_info_request" => {
                 let reply = CommInfoReply {
                     status: ReplyStatus::Ok,
@@ -43,6 +42,25 @@ impl Server {
             })),
             _ => None,
         }
+    }
+
+    /// Answers a `history_request` when the disk can.
+    pub(super) fn history_later(&self, channel: Channel, message: Message) {
+        let answer = self.history.answer(&message.content);
+        let (sockets, id) = (self.sockets.clone(), self.id.clone());
+        tokio::spawn(async move {
+            let content = answer.await;
+            sockets
+                .send(channel, &message.reply(&id, "history_reply", &content))
+                .await;
+            let idle = Status {
+                execution_state: ExecutionState::Idle,
+            };
+            sockets
+                .iopub
+                .send(Message::caused_by(&message.header, &id, "status", &idle))
+                .await;
+        });
     }
 
     /// Answers a `complete_request` when the interpreter can; everything else goes on meanwhile.
@@ -111,7 +129,14 @@ fn kernel_info() -> Value {
             "ferrolens ", env!("CARGO_PKG_VERSION"),
             ": Rust for mechanistic interpretability. `use ferrolens::prelude::*;` is in force."
         ),
-        "help_links": [{"text": "Rust", "url": "https://doc.rust-lang.org/std/"}],
+        "help_links": [
+            {"text": "Rust: the book", "url": "https://doc.rust-lang.org/book/"},
+            {"text": "Rust: the standard library", "url": "https://doc.rust-lang.org/std/"},
+            {"text": "Crates and their documentation", "url": "https://docs.rs/"},
+            {"text": "Tables: polars", "url": "https://docs.pola.rs/"},
+            {"text": "TransformerLens, whose names are in force", "url":
+                "https://transformerlensorg.github.io/TransformerLens/"},
+        ],
         "debugger": false,
         "supported_features": [],
     })

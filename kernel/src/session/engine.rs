@@ -2,7 +2,7 @@
 
 use super::interrupt::{Interrupt, Phase};
 use super::{
-    Begun, Cell, CellError, Completion, Completions, Interpreter, Outcome, compile_error,
+    Begun, Cell, CellError, Completion, Completions, Interpreter, Outcome, commands, compile_error,
     panic_place,
 };
 use crate::bridge::{Bridge, Failure};
@@ -19,7 +19,7 @@ use std::sync::Arc;
 
 /// Run before the first cell: the prelude is in force, and the engine has met a `?`, which
 /// otherwise costs the first cell that has one a second compilation.
-const OPENING: &str = "use ferrolens::prelude::*;\nstd::env::current_dir()?;";
+pub(super) const OPENING: &str = "use ferrolens::prelude::*;\nstd::env::current_dir()?;";
 
 /// What cells are compiled at until a `:opt` says otherwise. The library that they call is optimised
 /// whatever this is; a cell's own code mostly runs once, and compiles in two thirds of the time.
@@ -29,18 +29,20 @@ const OPT_LEVEL: &str = "1";
 const WARM_UP: &str = "let tensor = Tensor::new(1f32, &Device::Cpu)?; tensor.sha";
 
 /// The number of the code that the kernel runs for itself.
-const HIDDEN: CellId = CellId::MAX;
+pub(super) const HIDDEN: CellId = CellId::MAX;
 
 pub struct Engine {
-    context: CommandContext,
-    bridge: Bridge,
-    interrupt: Interrupt,
+    pub(super) context: CommandContext,
+    pub(super) bridge: Bridge,
+    pub(super) interrupt: Interrupt,
+    /// How far the cell that runs is.
+    pub(super) progress: commands::Progress,
     /// What the commands of the cell that runs returned.
     value: Option<Bundle>,
     /// The variables before the cell that runs.
     before: BTreeMap<String, String>,
     /// Lives as long as the engine's files do.
-    _folder: Arc<SessionFolder>,
+    pub(super) folder: Arc<SessionFolder>,
 }
 
 impl Engine {
@@ -79,7 +81,8 @@ impl Engine {
             interrupt,
             value: None,
             before: BTreeMap::new(),
-            _folder: folder,
+            progress: commands::Progress::default(),
+            folder,
         };
         engine.interrupt.watch(engine.context.process_handle());
         engine.run_hidden(OPENING).map_err(|error| {
@@ -89,7 +92,7 @@ impl Engine {
     }
 
     /// The variables that the engine knows, with their types.
-    fn types(&self) -> BTreeMap<String, String> {
+    pub(super) fn types(&self) -> BTreeMap<String, String> {
         self.context
             .variables_and_types()
             .map(|(name, kind)| (name.to_owned(), kind.to_owned()))
@@ -97,7 +100,7 @@ impl Engine {
     }
 
     /// Runs code of our own to its end, as no cell of the user's.
-    fn run_hidden(&mut self, code: &str) -> Result<(), Error> {
+    pub(super) fn run_hidden(&mut self, code: &str) -> Result<(), Error> {
         self.bridge.begin(HIDDEN);
         let result = self.context.execute(code);
         self.bridge.settle();
@@ -217,8 +220,9 @@ impl Engine {
     }
 }
 
-impl Interpreter for Engine {
-    fn begin(&mut self, cell: &Cell) -> Begun {
+impl Engine {
+    /// Begins the Rust of a cell, or a part of it.
+    pub(super) fn begin_code(&mut self, cell: &Cell) -> Begun {
         self.before = self.types();
         self.bridge.begin(cell.id);
         self.interrupt.enter(Phase::Compiling(cell.id));
@@ -256,7 +260,8 @@ impl Interpreter for Engine {
         }
     }
 
-    fn end(&mut self, cell: &Cell) -> Outcome {
+    /// The Rust of a cell has ended, or its process has.
+    pub(super) fn end_code(&mut self, cell: &Cell) -> Outcome {
         self.interrupt.enter(Phase::Idle);
         let error = if self.bridge.child_is_gone() {
             self.bridge.settle_dead();
@@ -274,6 +279,16 @@ impl Interpreter for Engine {
             value: self.value.take(),
             error,
         }
+    }
+}
+
+impl Interpreter for Engine {
+    fn begin(&mut self, cell: &Cell) -> Begun {
+        commands::begin(self, cell)
+    }
+
+    fn end(&mut self, cell: &Cell) -> Begun {
+        commands::end(self, cell)
     }
 
     fn warm_up(&mut self) {

@@ -24,6 +24,8 @@ pub(super) enum Phase {
     Idle,
     Compiling(CellId),
     Running(CellId),
+    /// A line of the shell runs, with this group of processes.
+    Shell(libc::pid_t),
 }
 
 /// A clonable handle.
@@ -59,6 +61,11 @@ impl Interrupt {
         let again = first.elapsed() > DOUBLE_CLICK;
         match phase {
             Phase::Idle => {}
+            Phase::Shell(group) => {
+                let signal = if again { libc::SIGKILL } else { libc::SIGINT };
+                // SAFETY: sends a signal; no memory is involved.
+                unsafe { libc::killpg(group, signal) };
+            }
             Phase::Compiling(_) if end_compilers() => {}
             Phase::Running(_) if again => self.end_child(),
             Phase::Compiling(cell) | Phase::Running(cell) => {
@@ -99,6 +106,10 @@ impl Interrupt {
     /// Ends the child and the compilers; the kernel is about to leave.
     pub fn end_all(&self) {
         end_compilers();
+        if let Phase::Shell(group) = self.lock().phase {
+            // SAFETY: sends a signal; no memory is involved.
+            unsafe { libc::killpg(group, libc::SIGKILL) };
+        }
         self.end_child();
     }
 
@@ -109,7 +120,7 @@ impl Interrupt {
     pub(super) fn enter(&self, phase: Phase) {
         let mut state = self.lock();
         state.phase = phase;
-        if matches!(phase, Phase::Compiling(_)) {
+        if matches!(phase, Phase::Compiling(_) | Phase::Shell(_)) {
             state.asked = None;
         }
     }

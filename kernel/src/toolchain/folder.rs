@@ -7,6 +7,7 @@ use super::prebuilt::{PRELUDE_DIR_ENV, Prebuilt};
 use std::io;
 use std::os::unix::fs::{DirBuilderExt, symlink};
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 /// The temporary folder that the user has, kept for the child.
 pub const OUTER_TMPDIR_ENV: &str = "FERROLENS_OUTER_TMPDIR";
@@ -140,6 +141,29 @@ impl Drop for SessionFolder {
         self.remove();
     }
 }
+
+/// Gives a command of the user's the environment that the kernel was started with.
+pub fn leave(command: &mut Command) {
+    super::front::user_environment(command);
+    if let Some(folder) = std::env::var_os(OUTER_TMPDIR_ENV) {
+        command.env("TMPDIR", folder);
+    }
+    for name in INSIDE {
+        command.env_remove(name);
+    }
+}
+
+/// What only the engine and its tools should find.
+const INSIDE: &[&str] = &[
+    FRONT_ENV,
+    REAL_CARGO_ENV,
+    REAL_RUSTC_ENV,
+    REAL_CARGO_HOME_ENV,
+    OUTER_TMPDIR_ENV,
+    "EVCXR_TMPDIR",
+    "EVCXR_CONFIG_DIR",
+    "RUSTUP_AUTO_INSTALL",
+];
 
 /// Removes folders whose kernel and child were both killed.
 fn sweep(parent: &Path) {

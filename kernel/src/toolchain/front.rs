@@ -106,6 +106,12 @@ fn is_cell_crate(manifest: &Path) -> bool {
 /// The real tool, in the environment that the user started the kernel with.
 pub(super) fn real_command(variable: &str, name: &str) -> Command {
     let mut command = Command::new(real(variable, name));
+    user_environment(&mut command);
+    command
+}
+
+/// Lets a command find the tools that the user has.
+pub(super) fn user_environment(command: &mut Command) {
     match std::env::var_os(REAL_CARGO_HOME_ENV) {
         Some(home) => command.env("CARGO_HOME", home),
         None => command.env_remove("CARGO_HOME"),
@@ -117,7 +123,6 @@ pub(super) fn real_command(variable: &str, name: &str) -> Command {
             command.env("PATH", rest);
         }
     }
-    command
 }
 
 /// Replaces this process by the real tool.
@@ -135,7 +140,7 @@ fn real(variable: &str, name: &str) -> PathBuf {
 ///
 /// # Errors
 /// A sentence when there is no Rust compiler.
-pub(super) fn real_tools() -> Result<(PathBuf, PathBuf), String> {
+pub fn real_tools() -> Result<(PathBuf, PathBuf), String> {
     let find = |tool: &str| -> Option<PathBuf> {
         if let Some(path) = printed_path(Command::new("rustup").args(["which", tool])) {
             return Some(path);

@@ -59,20 +59,53 @@ fn cells_are_counted_as_the_protocol_says() {
     );
 
     let asked = front_end
-        .execute_with("x", json!({"user_expressions": {"a": "x"}}))
+        .execute_with(
+            "println!(\"once\"); x",
+            json!({"user_expressions": {
+                "twice": "x * 2 // and a comment",
+                "html": "Html(\"<b>a</b>\")",
+                "printed": "{ println!(\"not shown\"); }",
+                "wrong": "no_such_name",
+                "statement": "let y = 1;",
+                "fails": "{ let n: Vec<i32> = vec![]; n[3] }",
+            }}),
+        )
         .ok();
-    assert_eq!(asked.content["user_expressions"]["a"]["status"], "error");
+    let answers = &asked.content["user_expressions"];
+    let twice = json!({"status": "ok", "data": {"text/plain": "40"}, "metadata": {}});
+    assert_eq!(answers["twice"], twice);
+    assert_eq!(answers["html"]["data"]["text/html"], "<b>a</b>");
+    assert_eq!(answers["printed"]["data"]["text/plain"], "()");
+    for (name, says) in [
+        ("wrong", "no_such_name"),
+        ("statement", "expression"),
+        ("fails", "index out of bounds"),
+    ] {
+        let answer = &answers[name];
+        assert_eq!(answer["status"], "error", "{answer:#}");
+        assert!(answer["evalue"].to_string().contains(says), "{answer:#}");
+        assert!(answer["traceback"].is_array());
+    }
+    // Nothing of them is published, and nothing was lost.
+    assert_eq!(asked.outputs.kinds(), ["stream", "execute_result"]);
+    let failed = front_end
+        .execute_with("panic!()", json!({"user_expressions": {"x": "x"}}))
+        .failed();
+    assert_eq!(failed.content["user_expressions"], json!({}));
 
     let history = front_end.ask(
         "history_request",
         json!({"hist_access_type": "tail", "n": 2, "output": false, "raw": true}),
     );
-    assert_eq!(history["history"], json!([[0, 2, "x + 2"], [0, 3, "x"]]));
+    assert_eq!(
+        history["history"],
+        json!([[1, 3, "println!(\"once\"); x"], [1, 4, "panic!()"]])
+    );
     let search = front_end.ask(
         "history_request",
         json!({"hist_access_type": "search", "pattern": "let*"}),
     );
-    assert_eq!(search["history"], json!([[0, 1, "let x = 20;"]]));
+    assert_eq!(search["history"], json!([[1, 1, "let x = 20;"]]));
 }
 
 #[test]

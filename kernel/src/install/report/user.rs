@@ -1,0 +1,74 @@
+//! What is the user's own: downloaded models, the history of cells.
+
+use super::finding::Finding;
+use super::prelude::is_writable;
+use crate::history::{HISTORY_ENV, Place};
+use std::path::{Path, PathBuf};
+
+pub(super) fn look() -> Vec<Finding> {
+    vec![models(model_folder()), history(&Place::of_user())]
+}
+
+/// Where the hub's own library keeps models, which this one shares.
+fn model_folder() -> Option<PathBuf> {
+    let folder = |name: &str| {
+        std::env::var_os(name)
+            .filter(|value| !value.is_empty())
+            .map(PathBuf::from)
+    };
+    folder("HF_HUB_CACHE")
+        .or_else(|| folder("HF_HOME").map(|home| home.join("hub")))
+        .or_else(|| folder("XDG_CACHE_HOME").map(|cache| cache.join("huggingface/hub")))
+        .or_else(|| Some(std::env::home_dir()?.join(".cache/huggingface/hub")))
+}
+
+fn models(folder: Option<PathBuf>) -> Finding {
+    const WHAT: &str = "downloaded models";
+    const MEND: &str = "export HF_HOME=FOLDER, to a folder of yours with some GB free";
+    match folder {
+        None => Finding::advice(WHAT, "there is no home folder", MEND),
+        Some(folder) if can_be_made(&folder) => Finding::fine(WHAT, folder.display().to_string()),
+        Some(folder) => Finding::advice(
+            WHAT,
+            format!("{} cannot be written", folder.display()),
+            MEND,
+        ),
+    }
+}
+
+fn history(place: &Place) -> Finding {
+    const WHAT: &str = "history of cells";
+    match place {
+        Place::Memory => Finding::fine(WHAT, "kept in memory only"),
+        Place::File(file) if can_be_made(file) => Finding::fine(WHAT, file.display().to_string()),
+        Place::File(file) => Finding::advice(
+            WHAT,
+            format!("{} cannot be written: it is kept in memory", file.display()),
+            format!("export {HISTORY_ENV}=FILE"),
+        ),
+    }
+}
+
+/// Whether it can be written, or made where it is not there.
+fn can_be_made(path: &Path) -> bool {
+    path.ancestors()
+        .find(|folder| folder.exists())
+        .is_some_and(is_writable)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::install::report::finding::State;
+
+    #[test]
+    fn folders_that_can_be_made_are_fine() {
+        let here = tempfile::tempdir().expect("a folder");
+        assert_eq!(models(Some(here.path().join("a/b"))).state, State::Fine);
+        assert_eq!(models(Some("/proc/a/b".into())).state, State::Advice);
+        assert_eq!(models(None).state, State::Advice);
+        assert_eq!(history(&Place::Memory).state, State::Fine);
+        let lost = history(&Place::File("/proc/a/b".into()));
+        assert!(lost.mend.contains(HISTORY_ENV), "{lost:?}");
+    }
+}
