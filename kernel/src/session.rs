@@ -2,10 +2,20 @@
 //!
 //! The only room that says evcxr. What the server needs of it is on this page.
 
+mod advice;
 mod compile_error;
+mod delimiters;
+mod diagnostic;
 mod engine;
+mod fates;
 mod interrupt;
-mod panic_place;
+mod keeping;
+mod memory;
+mod nearest;
+mod places;
+mod traceback;
+mod twice;
+mod wording;
 
 pub use engine::Engine;
 pub use interrupt::Interrupt;
@@ -279,7 +289,10 @@ mod tests {
         assert_eq!(session.complete("abc".to_owned(), 2).await.start, 2);
         session.cell_has_ended(1);
         assert_eq!(session.complete("abc".to_owned(), 1).await.start, 1);
-        assert!(futures::poll!(&mut running).is_pending(), "another cell's end");
+        assert!(
+            futures::poll!(&mut running).is_pending(),
+            "another cell's end"
+        );
         session.cell_has_ended(2);
         assert!(running.await.error.is_some());
         drop(session);

@@ -1,5 +1,6 @@
 //! The installed kernel over real sockets.
 
+mod diagnostics;
 mod failures;
 mod guide;
 mod lifecycle;

@@ -143,6 +143,7 @@ impl Cells {
             }
             Frame::Hello { .. }
             | Frame::Failed { .. }
+            | Frame::Panicked { .. }
             | Frame::Input { .. }
             | Frame::Synced { .. }
             | Frame::Started { .. }

@@ -53,8 +53,7 @@ impl Server {
             .as_u64()
             .and_then(|at| usize::try_from(at).ok());
         let cursor = assist::byte_of_character(&code, cursor.unwrap_or(usize::MAX));
-        let (session, sockets, id) =
-            (self.session.clone(), self.sockets.clone(), self.id.clone());
+        let (session, sockets, id) = (self.session.clone(), self.sockets.clone(), self.id.clone());
         tokio::spawn(async move {
             let found = session.complete(code.clone(), cursor).await;
             let content = completions(&code, &found);

@@ -9,6 +9,7 @@ mod display;
 mod reports;
 mod variables;
 
+pub(crate) use checks::CHECK;
 pub(super) use display::Fallback;
 use std::path::Path;
 
@@ -25,6 +26,13 @@ pub(super) struct How {
 /// Whether the engine shows the last expression as `Debug` text.
 pub(super) fn has_fallback(text: &str) -> bool {
     display::has_fallback(text)
+}
+
+/// The number of the function around a cell, which counts the libraries that a child has loaded.
+pub(crate) fn number(text: &str) -> Option<u32> {
+    const FUNCTION: &str = "pub extern \"C\" fn run_user_code_";
+    let line = text.lines().rfind(|line| line.starts_with(FUNCTION))?;
+    line[FUNCTION.len()..].strip_suffix('(')?.parse().ok()
 }
 
 /// Whether a message of the compiler shows what was put into the user's own lines.
