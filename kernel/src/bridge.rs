@@ -39,6 +39,11 @@ pub struct Failure {
     pub name: String,
     pub value: String,
     pub at: Option<frames::SourcePlace>,
+    /// Of a panic: its thread where that is not the cell's, the calls that led to it with the innermost
+    /// first, and the function of a library in which it happened.
+    pub thread: Option<String>,
+    pub calls: Vec<frames::Call>,
+    pub inside: Option<String>,
 }
 
 /// When the code of a cell began and ended.
@@ -47,6 +52,16 @@ pub struct Run {
     pub started: Instant,
     pub ended: Instant,
 }
+
+/// What Rust writes of a process before it ends it.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct LastWords {
+    pub overflowed: bool,
+    pub allocation_failed: bool,
+}
+
+/// How the reader of a notebook knows a place in what was compiled, e.g. `cell [3], line 2`.
+pub type Namer = Arc<dyn Fn(&frames::SourcePlace) -> Option<String> + Send + Sync>;
 
 /// A clonable handle; the last one to go closes the socket.
 #[derive(Clone)]
@@ -72,8 +87,7 @@ struct State {
     began_on: u64,
     synced: u64,
     failures: HashMap<CellId, Failure>,
-    /// Rust's own last words about the running cell's stack.
-    overflowed: bool,
+    last_words: LastWords,
     refused: Option<String>,
     /// The last cell whose code was loaded, and the last whose code has ended.
     started: CellId,
@@ -82,6 +96,7 @@ struct State {
     ended_at: Option<Instant>,
     variables: BTreeMap<String, VariableSummary>,
     words: BTreeMap<String, Vec<String>>,
+    namer: Option<Namer>,
 }
 
 impl Bridge {
@@ -134,7 +149,7 @@ impl Bridge {
         {
             let mut state = self.lock();
             state.failures.clear();
-            state.overflowed = false;
+            state.last_words = LastWords::default();
             // A cell may have several parts, which have its number.
             (state.started, state.ended) = (0, 0);
             (state.started_at, state.ended_at) = (None, None);
@@ -192,9 +207,9 @@ impl Bridge {
         self.lock().failures.remove(&cell)
     }
 
-    /// Whether the running cell's process said that its stack overflowed.
-    pub fn overflowed(&self) -> bool {
-        self.lock().overflowed
+    /// What the running cell's process said of its own end.
+    pub fn last_words(&self) -> LastWords {
+        self.lock().last_words
     }
 
     /// Whether the code of this cell was loaded, and runs or has run.
@@ -286,6 +301,25 @@ impl Bridge {
         });
     }
 
+    /// Has places named by `namer` from now on.
+    pub fn name_places(&self, namer: Namer) {
+        self.lock().namer = Some(namer);
+    }
+
+    /// What Rust says of a panic that did not end its cell, with the notebook's name for the place.
+    fn panicked(&self, thread: &str, value: &str, at: Option<&frames::SourcePlace>) -> String {
+        let namer = self.lock().namer.clone();
+        let place = at.map_or_else(
+            || "an unknown place".to_owned(),
+            |at| {
+                namer
+                    .and_then(|namer| namer(at))
+                    .unwrap_or_else(|| format!("{}:{}:{}", at.file, at.line, at.column))
+            },
+        );
+        format!("\nthread '{thread}' panicked at {place}:\n{value}\n")
+    }
+
     /// Sends an order; false when there is no child to take it.
     pub fn order(&self, order: &Order) -> bool {
         let stream = {
@@ -371,11 +405,26 @@ impl Bridge {
                 name,
                 value,
                 at,
+                thread,
+                calls,
+                inside,
             } => {
-                self.lock()
-                    .failures
-                    .insert(cell, Failure { name, value, at });
+                let failure = Failure {
+                    name,
+                    value,
+                    at,
+                    thread,
+                    calls,
+                    inside,
+                };
+                self.lock().failures.insert(cell, failure);
             }
+            Frame::Panicked {
+                cell,
+                thread,
+                value,
+                at,
+            } => self.say(cell, &self.panicked(&thread, &value, at.as_ref())),
             Frame::Hello { .. } => {}
             Frame::Started { cell } => {
                 let mut state = self.lock();
@@ -405,8 +454,11 @@ impl Bridge {
             }
             Frame::Words { of, words } => drop(self.lock().words.insert(of, words)),
             Frame::Stream { cell, name } => {
-                if name == StreamName::Stderr && is_overflow(&body) {
-                    self.lock().overflowed = true;
+                if name == StreamName::Stderr && holds(&body, b"has overflowed its stack") {
+                    self.lock().last_words.overflowed = true;
+                }
+                if name == StreamName::Stderr && holds(&body, b"memory allocation of ") {
+                    self.lock().last_words.allocation_failed = true;
                 }
                 (self.shared.sink)(Output { cell, frame, body });
             }
@@ -437,9 +489,8 @@ impl Bridge {
     }
 }
 
-fn is_overflow(text: &[u8]) -> bool {
-    const WORDS: &[u8] = b"has overflowed its stack";
-    text.windows(WORDS.len()).any(|window| window == WORDS)
+fn holds(text: &[u8], words: &[u8]) -> bool {
+    text.windows(words.len()).any(|window| window == words)
 }
 
 /// Whether the other end belongs to the user who runs the kernel.

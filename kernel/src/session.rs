@@ -2,12 +2,21 @@
 //!
 //! The only room that says evcxr. What the server needs of it is on this page.
 
+mod advice;
 mod commands;
 mod compile_error;
+mod delimiters;
+mod diagnostic;
 mod engine;
+mod fates;
 mod interrupt;
+mod keeping;
+mod memory;
 mod nearest;
-mod panic_place;
+mod places;
+mod traceback;
+mod twice;
+mod wording;
 
 pub use commands::names as command_names;
 pub use engine::Engine;

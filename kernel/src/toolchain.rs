@@ -13,5 +13,6 @@ pub mod folder;
 pub mod front;
 pub mod graph;
 pub mod prebuilt;
-mod rewrite;
+pub(crate) mod rewrite;
 pub mod workspace;
+mod wrapped;

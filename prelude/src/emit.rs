@@ -17,6 +17,7 @@
 //! by the code that the kernel generates around a cell.
 
 mod asking;
+mod calls;
 mod describe;
 mod exports;
 mod failure;
@@ -30,6 +31,7 @@ mod panics;
 mod progress;
 mod rich;
 mod sending;
+mod symbols;
 mod timeit;
 mod type_names;
 pub mod variables;

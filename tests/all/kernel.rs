@@ -2,6 +2,7 @@
 
 mod asking;
 mod commands;
+mod diagnostics;
 mod failures;
 mod guide;
 mod history;

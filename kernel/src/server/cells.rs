@@ -177,6 +177,7 @@ impl Cells {
             }
             Frame::Hello { .. }
             | Frame::Failed { .. }
+            | Frame::Panicked { .. }
             | Frame::Input { .. }
             | Frame::Synced { .. }
             | Frame::Started { .. }

@@ -1,89 +1,458 @@
 //! The compiler's messages under the user's own lines, drawn as rustc draws them.
 
-use super::CellError;
-use super::panic_place::Place;
-use annotate_snippets::{AnnotationKind, Group, Level, Renderer, Snippet};
+use super::advice;
+use super::diagnostic::{Diagnostic, Span};
+use super::fates::Fates;
+use super::keeping;
+use super::places::{Compiled, Place, Places, Source};
+use super::{CellError, wording};
+use annotate_snippets::{AnnotationKind, Group, Level, Patch, Renderer, Snippet};
 use evcxr::CompilationError;
+use ra_ap_syntax::ast::{self, AstNode};
+use ra_ap_syntax::{Edition, SourceFile, SyntaxKind};
+use std::collections::BTreeMap;
 use std::ops::Range;
+use std::sync::Arc;
 
-/// One traceback entry per error; warnings are left out when there are errors.
-pub(super) fn describe(title: &str, code: &str, errors: &[CompilationError]) -> CellError {
-    let mut shown: Vec<&CompilationError> = errors
-        .iter()
-        .filter(|error| error.level() == "error")
-        .collect();
-    if shown.is_empty() {
-        shown = errors.iter().collect();
-    }
-    CellError {
-        name: shown.first().and_then(|error| error.code()).map_or_else(
-            || "compile error".to_owned(),
-            |code| format!("error[{code}]"),
-        ),
-        value: shown
-            .first()
-            .map(|error| error.message())
-            .unwrap_or_default(),
-        traceback: shown.iter().map(|error| draw(title, code, error)).collect(),
+/// What an error of a cell is told with.
+pub(super) struct Notebook<'a> {
+    pub(super) source: &'a Arc<Source>,
+    pub(super) places: &'a Places,
+    /// The variables before the cell.
+    pub(super) types: &'a BTreeMap<String, String>,
+    pub(super) fates: &'a Fates,
+}
+
+/// An error as it is drawn.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Shown {
+    pub(super) message: String,
+    pub(super) code: Option<String>,
+    pub(super) marks: Vec<Mark>,
+    pub(super) notes: Vec<Note>,
+    /// What a reader of a notebook should hear beside the compiler's words.
+    pub(super) advice: Vec<String>,
+}
+
+/// A part of a cell that an error is about.
+#[derive(Debug, Clone)]
+pub(super) struct Mark {
+    pub(super) source: Arc<Source>,
+    /// In bytes of the cell.
+    pub(super) range: Range<usize>,
+    pub(super) label: String,
+    pub(super) is_primary: bool,
+}
+
+/// What the compiler adds.
+#[derive(Debug, Clone)]
+pub(super) struct Note {
+    is_help: bool,
+    message: String,
+    marks: Vec<Mark>,
+    /// What to write in the place of each mark, where the note says that.
+    replacements: Option<Vec<String>>,
+}
+
+impl Note {
+    /// Whether it says these words.
+    pub(super) fn is_about(&self, words: &str) -> bool {
+        self.message.contains(words)
     }
 }
 
-fn draw(title: &str, code: &str, error: &CompilationError) -> String {
-    let message = error.message();
-    let mut heading = Level::ERROR.primary_title(&message);
-    if let Some(id) = error.code() {
+impl Shown {
+    pub(super) fn new(message: String) -> Self {
+        Self {
+            message,
+            ..Self::default()
+        }
+    }
+}
+
+/// What the engine compiled, and what is known of the notebook.
+pub(super) struct View<'a> {
+    pub(super) notebook: &'a Notebook<'a>,
+    pub(super) text: String,
+    compiled: Compiled,
+}
+
+/// One traceback entry per error; warnings are left out.
+pub(super) fn describe(notebook: &Notebook<'_>, errors: &[CompilationError]) -> CellError {
+    let (compiled, text) = notebook.places.compiled();
+    let view = View {
+        notebook,
+        text,
+        compiled,
+    };
+    let mut found: Vec<(bool, Shown)> = errors
+        .iter()
+        .filter(|error| error.level() != "warning")
+        .map(|error| view.shown(error))
+        .collect();
+    // What the wrapping makes of an error that is shown already.
+    if found.iter().any(|(is_users, _)| *is_users) {
+        found.retain(|(is_users, _)| *is_users);
+    }
+    let mut shown: Vec<Shown> = Vec::new();
+    for (_, error) in found {
+        let is_new = shown.iter().all(|other| {
+            other.message != error.message
+                || other.marks.first().map(|mark| &mark.range)
+                    != error.marks.first().map(|mark| &mark.range)
+        });
+        if is_new {
+            shown.push(error);
+        }
+    }
+    cell_error(&shown)
+}
+
+/// The error of a cell that these are wrong with.
+pub(super) fn cell_error(shown: &[Shown]) -> CellError {
+    let first = shown.first();
+    let message = first.map_or("the cell does not compile", |error| &error.message);
+    CellError {
+        name: first.and_then(|error| error.code.as_ref()).map_or_else(
+            || "compile error".to_owned(),
+            |code| format!("error[{code}]"),
+        ),
+        value: message.lines().next().unwrap_or_default().to_owned(),
+        traceback: if shown.is_empty() {
+            vec![message.to_owned()]
+        } else {
+            shown.iter().map(draw).collect()
+        },
+    }
+}
+
+impl View<'_> {
+    /// The error, and whether it is about something that the user wrote.
+    fn shown(&self, error: &CompilationError) -> (bool, Shown) {
+        let Some(diagnostic) = Diagnostic::read(&error.json).filter(|it| !it.message.is_empty())
+        else {
+            return (true, self.engines_own(error));
+        };
+        if let Some(shown) = keeping::cannot_keep(self, &diagnostic) {
+            return (true, shown);
+        }
+        let plain = |text: &str| wording::plain(text, self.notebook.places);
+        let marks = self.marks(&diagnostic.spans);
+        let mut shown = Shown {
+            message: plain(&diagnostic.message)
+                .unwrap_or_else(|| "the cell does not compile as it stands".to_owned()),
+            code: diagnostic.code.as_ref().map(|code| code.code.clone()),
+            notes: diagnostic
+                .children
+                .iter()
+                .filter_map(|child| self.note(child))
+                .collect(),
+            marks,
+            advice: Vec::new(),
+        };
+        advice::add(self, &diagnostic, &mut shown);
+        let is_users = shown.marks.iter().any(|mark| mark.is_primary);
+        // Where the compiler points at the wrapping first, the next best is what counts.
+        if !is_users && let Some(mark) = shown.marks.first_mut() {
+            mark.is_primary = true;
+        }
+        (is_users, shown)
+    }
+
+    /// An error that the engine says in words of its own: of a command, or of a variable.
+    fn engines_own(&self, error: &CompilationError) -> Shown {
+        let code = &self.notebook.source.code;
+        let marks: Vec<Mark> = error
+            .spanned_messages()
+            .iter()
+            .filter_map(|spanned| {
+                let span = spanned.span.as_ref()?;
+                Some(Mark {
+                    source: self.notebook.source.clone(),
+                    range: byte_at(code, span.start_line, span.start_column)
+                        ..byte_at(code, span.end_line, span.end_column),
+                    label: String::new(),
+                    is_primary: spanned.is_primary,
+                })
+            })
+            .collect();
+        let message = error.message();
+        if let Some(shown) = keeping::borrowed(self, &message, &marks) {
+            return shown;
+        }
+        let message = message
+            .lines()
+            .map(str::trim)
+            .filter(|line| !line.starts_with("Updating "))
+            .collect::<Vec<_>>()
+            .join("\n");
+        let mut shown =
+            Shown::new(wording::plain(&message, self.notebook.places).unwrap_or(message));
+        shown.message = shown.message.trim_start_matches("error: ").to_owned();
+        shown.marks = marks;
+        shown
+    }
+
+    fn note(&self, child: &Diagnostic) -> Option<Note> {
+        let mut message = wording::plain(&child.message, self.notebook.places)?;
+        let replacements: Vec<&str> = child
+            .spans
+            .iter()
+            .filter_map(|span| span.suggested_replacement.as_deref())
+            .collect();
+        if replacements.iter().any(|text| wording::is_internal(text)) {
+            return None;
+        }
+        let marks = self.marks(&child.spans);
+        let is_about_users = marks.len() == child.spans.len();
+        let mut note = Note {
+            is_help: child.level == "help",
+            message: String::new(),
+            replacements: None,
+            marks: Vec::new(),
+        };
+        if child.spans.is_empty() || (is_about_users && replacements.is_empty()) {
+            note.marks = marks;
+        } else if is_about_users && replacements.len() == marks.len() {
+            note.replacements = Some(replacements.into_iter().map(str::to_owned).collect());
+            note.marks = marks;
+        } else if !replacements.is_empty() {
+            // An import, whose place is above the cell.
+            let imports: Vec<&str> = replacements
+                .into_iter()
+                .map(str::trim)
+                .filter(|text| text.starts_with("use "))
+                .take(5)
+                .collect();
+            if imports.is_empty() {
+                return None;
+            }
+            message = format!("{message}: {}", imports.join(" or "));
+        } else if message.ends_with(" here") || message.ends_with("in this") {
+            // The place is not the user's, and the words are about the place.
+            return None;
+        } else {
+            note.marks = marks;
+        }
+        note.message = message;
+        Some(note)
+    }
+
+    fn marks(&self, spans: &[Span]) -> Vec<Mark> {
+        let mut marks: Vec<Mark> = Vec::new();
+        for span in spans {
+            let Some(range) = self.mark(span) else {
+                continue;
+            };
+            let label = span.label.as_deref().unwrap_or_default();
+            let label = wording::plain(label, self.notebook.places).unwrap_or_default();
+            let is_same = |mark: &Mark| {
+                mark.range == range.1
+                    && (mark.label == label || mark.label.is_empty() || label.is_empty())
+            };
+            if let Some(mark) = marks.iter_mut().find(|mark| is_same(mark)) {
+                mark.is_primary |= span.is_primary;
+                if mark.label.is_empty() {
+                    mark.label = label;
+                }
+                continue;
+            }
+            marks.push(Mark {
+                source: range.0,
+                range: range.1,
+                label,
+                is_primary: span.is_primary,
+            });
+            if let Some(expansion) = &span.expansion
+                && expansion.macro_decl_name.ends_with('!')
+                && let Some((source, range)) = self.mark(&expansion.span)
+                && marks.iter().all(|mark| mark.range != range)
+            {
+                marks.push(Mark {
+                    source,
+                    range,
+                    label: "in this macro's invocation".to_owned(),
+                    is_primary: false,
+                });
+            }
+        }
+        // The cell that runs first, and in it what the error is about.
+        marks.sort_by_key(|mark| {
+            (
+                !mark.is_primary,
+                !Arc::ptr_eq(&mark.source, self.notebook.source),
+            )
+        });
+        marks
+    }
+
+    /// The part of a cell that a span is, or that the macro was called in that made it.
+    fn mark(&self, span: &Span) -> Option<(Arc<Source>, Range<usize>)> {
+        let is_compiled = span.file_name == "src/lib.rs"
+            || span.file_name.contains(ferrolens_frames::CELL_SOURCE);
+        is_compiled
+            .then(|| self.range(span).or_else(|| self.import(span)))
+            .flatten()
+            .or_else(|| self.mark(&span.expansion.as_ref()?.span))
+    }
+
+    fn range(&self, span: &Span) -> Option<(Arc<Source>, Range<usize>)> {
+        let shift = self.shift(span)?;
+        let place = |line: usize| self.compiled.place(line.checked_add_signed(shift)?);
+        // A span that begins or ends in the wrapping is cut to what the user wrote.
+        let first = (span.line_start..=span.line_end).find(|line| place(*line).is_some())?;
+        let begin = place(first)?;
+        let last = (first..=span.line_end)
+            .take_while(|line| {
+                place(*line).is_some_and(|place| Arc::ptr_eq(&place.source, &begin.source))
+            })
+            .last()?;
+        let end = place(last)?;
+        let code = &begin.source.code;
+        let from = if first == span.line_start {
+            column(&begin, span.column_start)
+        } else {
+            let indent = begin
+                .text()
+                .chars()
+                .take_while(|c| c.is_whitespace())
+                .count();
+            byte_at(code, begin.line, (indent + 1).max(begin.column_offset + 1))
+        };
+        let to = if last == span.line_end {
+            column(&end, span.column_end)
+        } else {
+            byte_at(code, end.line, usize::MAX)
+        };
+        Some((begin.source.clone(), from..to.max(from)))
+    }
+
+    /// How many lines further down a span's first line is in what was compiled last: the engine may
+    /// show the errors of an attempt before.
+    fn shift(&self, span: &Span) -> Option<isize> {
+        let Some(text) = span.text.first().map(|line| line.text.trim_end()) else {
+            return Some(0);
+        };
+        let here = span.line_start.checked_sub(1)?;
+        self.text
+            .lines()
+            .enumerate()
+            .filter(|(_, line)| line.trim_end() == text)
+            .map(|(at, _)| at.cast_signed() - here.cast_signed())
+            .min_by_key(|shift| shift.unsigned_abs())
+    }
+
+    /// The name in one of the cell's `use` items, which the engine takes apart.
+    fn import(&self, span: &Span) -> Option<(Arc<Source>, Range<usize>)> {
+        let line = span.text.first()?.text.trim_start();
+        if !line.starts_with("use ") && !line.starts_with("pub use ") {
+            return None;
+        }
+        let highlighted = span.highlighted();
+        let name = highlighted
+            .rsplit("::")
+            .next()?
+            .trim()
+            .trim_end_matches(';');
+        let code = &self.notebook.source.code;
+        let begins = super::places::rust_begins(code);
+        let found = SourceFile::parse(&code[begins..], Edition::Edition2024)
+            .syntax_node()
+            .descendants()
+            .filter_map(ast::Use::cast)
+            .flat_map(|item| item.syntax().descendants_with_tokens().collect::<Vec<_>>())
+            .filter_map(|element| element.into_token())
+            .filter(|token| token.kind() == SyntaxKind::IDENT || token.kind() == SyntaxKind::STAR)
+            .filter(|token| token.text() == name)
+            .last()?
+            .text_range();
+        let range = begins + usize::from(found.start())..begins + usize::from(found.end());
+        Some((self.notebook.source.clone(), range))
+    }
+}
+
+fn draw(error: &Shown) -> String {
+    let mut heading = Level::ERROR.primary_title(&error.message);
+    if let Some(id) = &error.code {
         heading = heading.id(id);
     }
-    let labels: Vec<(Range<usize>, String, bool)> = error
-        .spanned_messages()
-        .iter()
-        .filter_map(|spanned| {
-            let span = spanned.span.as_ref()?;
-            let range = byte_at(code, span.start_line, span.start_column)
-                ..byte_at(code, span.end_line, span.end_column);
-            let label = spanned
-                .label
-                .strip_prefix("error: ")
-                .unwrap_or(&spanned.label);
-            let label = if label == message { "" } else { label };
-            Some((range, label.to_owned(), spanned.is_primary))
-        })
-        .collect();
-    let mut group = Group::with_title(heading);
-    if !labels.is_empty() {
-        let only = labels.len() == 1;
-        group = group.element(
-            Snippet::source(code)
-                .path(title)
-                .annotations(labels.iter().map(|(range, label, primary)| {
-                    let kind = if *primary || only {
+    let mut main = Group::with_title(heading).elements(snippets(&error.marks));
+    let mut groups = Vec::new();
+    for note in &error.notes {
+        let level = if note.is_help {
+            Level::HELP
+        } else {
+            Level::NOTE
+        };
+        match &note.replacements {
+            _ if note.marks.is_empty() => main = main.element(level.message(&note.message)),
+            Some(replacements) => {
+                let Some(first) = note.marks.first() else {
+                    continue;
+                };
+                let patches = note
+                    .marks
+                    .iter()
+                    .zip(replacements)
+                    .filter(|(mark, _)| Arc::ptr_eq(&mark.source, &first.source))
+                    .map(|(mark, text)| Patch::new(mark.range.clone(), text));
+                groups.push(
+                    Group::with_title(level.secondary_title(&note.message))
+                        .element(Snippet::source(&first.source.code).patches(patches)),
+                );
+            }
+            None => groups.push(
+                Group::with_title(level.secondary_title(&note.message))
+                    .elements(snippets(&note.marks)),
+            ),
+        }
+    }
+    for advice in &error.advice {
+        main = main.element(Level::HELP.message(advice));
+    }
+    groups.insert(0, main);
+    Renderer::styled().render(&groups)
+}
+
+/// The cells that the marks are in, each with its marks.
+fn snippets(marks: &[Mark]) -> Vec<Snippet<'_, annotate_snippets::Annotation<'_>>> {
+    let mut sources: Vec<&Arc<Source>> = Vec::new();
+    for mark in marks {
+        if !sources
+            .iter()
+            .any(|source| Arc::ptr_eq(source, &mark.source))
+        {
+            sources.push(&mark.source);
+        }
+    }
+    sources
+        .into_iter()
+        .map(|source| {
+            let here = marks
+                .iter()
+                .filter(|mark| Arc::ptr_eq(&mark.source, source));
+            Snippet::source(&source.code)
+                .path(&source.title)
+                .annotations(here.map(|mark| {
+                    let kind = if mark.is_primary {
                         AnnotationKind::Primary
                     } else {
                         AnnotationKind::Context
                     };
-                    kind.span(range.clone()).label(label.as_str())
-                })),
-        );
-    }
-    let helps = error.help();
-    for help in &helps {
-        group = group.element(Level::HELP.message(help.as_str()));
-    }
-    Renderer::styled().render(&[group]).to_string()
+                    kind.span(mark.range.clone()).label(&mark.label)
+                }))
+        })
+        .collect()
 }
 
-/// The user's line at `place`, with its number.
-pub(super) fn point_at(title: &str, code: &str, place: &Place) -> String {
-    let text = code.lines().nth(place.line - 1).unwrap_or_default();
-    format!(
-        "  \u{1b}[1;34m-->\u{1b}[0m {title}, line {}\n  \u{1b}[1;34m{} |\u{1b}[0m {text}",
-        place.line, place.line
-    )
+/// The byte of a compiled column in the cell's line.
+fn column(place: &Place, column: usize) -> usize {
+    byte_at(&place.source.code, place.line, column + place.column_offset)
 }
 
 /// The byte at a line and a column in characters, both counted from 1; a place past the end of its
 /// line is the end of the line.
-fn byte_at(code: &str, line: usize, column: usize) -> usize {
+pub(super) fn byte_at(code: &str, line: usize, column: usize) -> usize {
     let mut start = 0;
     for (number, text) in code.split_inclusive('\n').enumerate() {
         if number + 1 == line {

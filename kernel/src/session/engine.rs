@@ -1,15 +1,21 @@
 //! evcxr as the interpreter.
 
+use super::compile_error::{self, Notebook};
+use super::fates::Fates;
 use super::interrupt::{Interrupt, Phase};
+use super::memory::Kills;
+use super::places::{Places, Source};
 use super::{
-    Begun, Cell, CellError, Completion, Completions, Interpreter, Outcome, commands, compile_error,
-    panic_place,
+    Begun, Cell, CellError, Completion, Completions, Interpreter, Outcome, commands, delimiters,
+    keeping, traceback, twice,
 };
-use crate::bridge::{Bridge, Failure};
+use crate::bridge::{Bridge, LastWords};
 use crate::child;
 use crate::toolchain::folder::{OUTER_TMPDIR_ENV, SessionFolder};
 use crate::toolchain::prebuilt::Prebuilt;
-use evcxr::{CommandContext, Error, EvalContext, EvalContextOutputs, EvalOutputs};
+use evcxr::{
+    CommandContext, CompilationError, Error, EvalContext, EvalContextOutputs, EvalOutputs,
+};
 use ferrolens_frames::{Bundle, CellId, SOCKET_ENV};
 use serde_json::Value;
 use std::collections::BTreeMap;
@@ -41,6 +47,11 @@ pub struct Engine {
     value: Option<Bundle>,
     /// The variables before the cell that runs.
     before: BTreeMap<String, String>,
+    /// Which lines of what is compiled are whose, and what became of variables that are gone.
+    places: Places,
+    fates: Fates,
+    /// How often memory had run out before the cell that runs.
+    kills: Kills,
     /// Lives as long as the engine's files do.
     pub(super) folder: Arc<SessionFolder>,
 }
@@ -75,8 +86,14 @@ impl Engine {
         context
             .set_opt_level(OPT_LEVEL)
             .map_err(|error| format!("The Rust engine could not start: {error}"))?;
+        let places = Places::new(folder.cells().join("src/lib.rs"));
+        let named = places.clone();
+        bridge.name_places(Arc::new(move |at| Some(named.find(at)?.name())));
         let mut engine = Self {
             context,
+            places,
+            fates: Fates::default(),
+            kills: Kills::default(),
             bridge,
             interrupt,
             value: None,
@@ -133,15 +150,25 @@ impl Engine {
         }
     }
 
-    fn error(&self, title: &str, code: &str, error: &Error) -> CellError {
+    fn error(&mut self, source: &Arc<Source>, error: &Error) -> CellError {
         if self.interrupt.was_asked() && !matches!(error, Error::SubprocessTerminated(_)) {
             return CellError::plain(
                 "Interrupted",
                 "The cell was interrupted while it was being compiled. All variables are as before.",
             );
         }
+        let notebook = Notebook {
+            source,
+            places: &self.places,
+            types: &self.before,
+            fates: &self.fates,
+        };
         match error {
-            Error::CompilationErrors(errors) => compile_error::describe(title, code, errors),
+            Error::CompilationErrors(errors) => compile_error::describe(&notebook, errors),
+            Error::Message(message) => keeping::message(&notebook, message),
+            Error::SubprocessTerminated(status) => {
+                self.crash(&source.title, status, self.bridge.last_words())
+            }
             Error::TypeRedefinedVariablesLost(names) => CellError::plain(
                 "type redefined",
                 &format!(
@@ -150,12 +177,21 @@ impl Engine {
                     names.join(", ")
                 ),
             ),
-            Error::SubprocessTerminated(status) => self.crash(status),
-            Error::Message(message) => CellError::plain("error", message),
         }
     }
 
-    fn crash(&self, status: &str) -> CellError {
+    /// Notes what became of the variables of a cell that failed.
+    fn note_failure(&mut self, source: &Source, error: &Error) {
+        match error {
+            Error::TypeRedefinedVariablesLost(names) => self.fates.redefined(&source.title, names),
+            // The crash has said it.
+            Error::SubprocessTerminated(_) => {}
+            _ => self.fates.failed(source, &self.before, &self.types()),
+        }
+    }
+
+    fn crash(&mut self, title: &str, status: &str, said: LastWords) -> CellError {
+        self.fates.crashed(title, self.before.keys());
         let status = status
             .rsplit("Subprocess terminated with status: ")
             .next()
@@ -163,14 +199,23 @@ impl Engine {
             .trim();
         let what = if self.interrupt.was_asked() {
             "The cell did not stop at the interrupt, so its process was ended.".to_owned()
-        } else if self.bridge.overflowed() {
+        } else if said.overflowed {
             "The cell overflowed its stack: a recursion that does not end, or a very large local \
              array."
                 .to_owned()
         } else if status.starts_with("exit status") {
             format!("The cell ended its process ({status}).")
+        } else if status.contains("signal: 6") && said.allocation_failed {
+            "The cell ran out of memory: it asked for more than the system gives, and was ended. Work on \
+             smaller pieces, or drop what is no longer needed."
+                .to_owned()
         } else if status.contains("signal: 6") {
             format!("The cell aborted ({status}).")
+        } else if status.contains("signal: 9") && Kills::now().grew_since(self.kills) {
+            format!(
+                "The system ended the cell's process because memory ran out ({status}). Work on smaller \
+                 pieces, or drop what is no longer needed."
+            )
         } else if status.contains("signal: 9") {
             format!("The cell's process was killed ({status}), perhaps because memory ran out.")
         } else {
@@ -190,32 +235,31 @@ impl Engine {
         )
     }
 
-    /// Makes the engine see that its process has gone, and start another.
-    fn restart(&mut self, cell: &Cell) -> CellError {
-        match self.run_hidden("();") {
-            Err(error @ Error::SubprocessTerminated(_)) => {
-                self.error(&cell.title, &cell.code, &error)
-            }
-            _ => self.crash(""),
-        }
+    /// What the compiler says of code that is only looked at.
+    pub(super) fn describe(
+        &mut self,
+        title: &str,
+        code: &str,
+        errors: &[CompilationError],
+    ) -> CellError {
+        let source = self.places.begin(title, code);
+        let notebook = Notebook {
+            source: &source,
+            places: &self.places,
+            types: &self.types(),
+            fates: &self.fates,
+        };
+        let error = compile_error::describe(&notebook, errors);
+        self.places.forget();
+        error
     }
 
-    fn failure(&self, title: &str, code: &str, failure: &Failure) -> CellError {
-        let place = failure.at.as_ref().and_then(|at| {
-            let compiled = self.context.last_source().ok()?;
-            panic_place::find(code, &compiled, at)
-        });
-        let mut traceback = vec![format!(
-            "\u{1b}[1;31m{}\u{1b}[0m: {}",
-            failure.name, failure.value
-        )];
-        if let Some(place) = place {
-            traceback.push(compile_error::point_at(title, code, &place));
-        }
-        CellError {
-            name: failure.name.clone(),
-            value: failure.value.lines().next().unwrap_or_default().to_owned(),
-            traceback,
+    /// Makes the engine see that its process has gone, and start another.
+    fn restart(&mut self, cell: &Cell) -> CellError {
+        let said = self.bridge.last_words();
+        match self.run_hidden("();") {
+            Err(Error::SubprocessTerminated(status)) => self.crash(&cell.title, &status, said),
+            _ => self.crash(&cell.title, "", said),
         }
     }
 }
@@ -225,10 +269,22 @@ impl Engine {
     pub(super) fn begin_code(&mut self, cell: &Cell) -> Begun {
         self.before = self.types();
         self.bridge.begin(cell.id);
+        self.kills = Kills::now();
+        let source = self.places.begin(&cell.title, &cell.code);
+        if let Some(error) = delimiters::check(&source).or_else(|| twice::check(&source)) {
+            self.places.forget();
+            self.fates.failed(&source, &self.before, &self.types());
+            return Begun::Ended(Outcome {
+                value: None,
+                error: Some(compile_error::cell_error(&[error])),
+            });
+        }
         self.interrupt.enter(Phase::Compiling(cell.id));
         let result = self.context.execute(&cell.code);
         match result {
             Ok(outputs) => {
+                self.places.keep();
+                self.fates.ran(&source, &self.before, &self.types());
                 self.value = bundle(outputs);
                 self.bridge.settle();
                 if self.bridge.has_started(cell.id) {
@@ -248,13 +304,15 @@ impl Engine {
                 } else {
                     self.bridge.settle();
                 }
-                let error = match self.bridge.refusal() {
+                let shown = match self.bridge.refusal() {
                     Some(refusal) => CellError::plain("kernel error", &refusal),
-                    None => self.error(&cell.title, &cell.code, &error),
+                    None => self.error(&source, &error),
                 };
+                self.note_failure(&source, &error);
+                self.places.forget();
                 Begun::Ended(Outcome {
                     value: None,
-                    error: Some(error),
+                    error: Some(shown),
                 })
             }
         }
@@ -269,9 +327,14 @@ impl Engine {
         } else {
             self.bridge.settle();
             let failure = self.bridge.failure(cell.id);
-            let error = failure.map(|failure| self.failure(&cell.title, &cell.code, &failure));
+            let error = failure.map(|failure| traceback::describe(&failure, &self.places));
             if error.is_some() {
                 self.restore();
+                let source = Source {
+                    title: cell.title.clone(),
+                    code: cell.code.clone(),
+                };
+                self.fates.failed(&source, &self.before, &self.types());
             }
             error
         };

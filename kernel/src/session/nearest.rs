@@ -1,12 +1,28 @@
-//! Which known names a mistyped one was meant to be.
+//! Names that are nearly another.
 
+/// How many are named.
 const SHOWN: usize = 3;
+
+/// Up to three of `names` that could have been meant by `name`, the nearest first.
+pub(super) fn nearest<'a>(name: &str, names: impl Iterator<Item = &'a str>) -> Vec<&'a str> {
+    let most = (name.chars().count() / 3).max(1);
+    let mut found: Vec<(usize, &str)> = names
+        .map(|other| (distance(name, other), other))
+        .filter(|(distance, _)| (1..=most).contains(distance))
+        .collect();
+    found.sort_unstable();
+    found
+        .into_iter()
+        .take(SHOWN)
+        .map(|(_, name)| name)
+        .collect()
+}
 
 /// A sentence with the nearest of the known names, and a space behind it; nothing where none is near.
 pub(super) fn sentence(unknown: &str, known: &[&str]) -> String {
     let mut near: Vec<(usize, &str)> = known
         .iter()
-        .map(|name| (distance(unknown, name), *name))
+        .map(|name| (distance(letters(unknown), letters(name)), *name))
         .filter(|(distance, name)| *distance <= 2 || begins_alike(unknown, name))
         .collect();
     near.sort_unstable();
@@ -32,20 +48,24 @@ fn begins_alike(unknown: &str, known: &str) -> bool {
     !unknown.is_empty() && known.starts_with(unknown)
 }
 
-fn distance(unknown: &str, known: &str) -> usize {
-    let known: Vec<char> = letters(known).chars().collect();
-    let mut row: Vec<usize> = (0..=known.len()).collect();
-    for (i, from) in letters(unknown).chars().enumerate() {
+/// How many characters must be put in, left out or changed.
+fn distance(a: &str, b: &str) -> usize {
+    let b: Vec<char> = b.chars().collect();
+    let mut row: Vec<usize> = (0..=b.len()).collect();
+    for (i, from) in a.chars().enumerate() {
         let mut diagonal = i;
         let mut left = i + 1;
-        let mut next = vec![left];
-        for (to, above) in known.iter().zip(row.iter().skip(1)) {
-            let replaced = diagonal + usize::from(from != *to);
-            left = replaced.min(left + 1).min(above + 1);
-            diagonal = *above;
-            next.push(left);
+        for (cell, to) in row.iter_mut().skip(1).zip(&b) {
+            let next = (diagonal + usize::from(from != *to))
+                .min(*cell + 1)
+                .min(left + 1);
+            diagonal = *cell;
+            left = next;
+            *cell = next;
         }
-        row = next;
+        if let Some(first) = row.first_mut() {
+            *first = i + 1;
+        }
     }
     row.last().copied().unwrap_or_default()
 }
@@ -55,19 +75,27 @@ mod tests {
     use super::*;
 
     #[test]
-    fn distances_are_edits() {
-        for (a, b, edits) in [
-            ("time", "time", 0),
-            ("tiem", "time", 2),
-            ("vras", "vars", 2),
-            ("", "ab", 2),
+    fn distances_count_edits() {
+        for (a, b, expected) in [
+            ("", "", 0),
+            ("a", "", 1),
+            ("model", "modle", 2),
+            ("model", "models", 1),
+            ("kitten", "sitting", 3),
         ] {
-            assert_eq!(distance(a, b), edits, "{a} {b}");
+            assert_eq!(distance(a, b), expected, "{a} {b}");
         }
     }
 
     #[test]
-    fn the_nearest_come_first_and_strangers_not_at_all() {
+    fn the_nearest_comes_first_and_strangers_do_not_come() {
+        let names = ["cache", "models", "modell", "tokens", "model2x"];
+        assert_eq!(nearest("model", names.into_iter()), ["modell", "models"]);
+        assert!(nearest("x", ["yy", "x"].into_iter()).is_empty());
+    }
+
+    #[test]
+    fn a_sentence_names_those_that_begin_alike_too() {
         let known = [":vars", ":time", ":timeit", ":help"];
         assert_eq!(
             sentence(":tim", &known),

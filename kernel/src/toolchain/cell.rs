@@ -3,13 +3,17 @@
 use super::front::{REAL_RUSTC_ENV, real_command};
 use super::prebuilt::Prebuilt;
 use super::rewrite::{self, Fallback, How};
+use ferrolens_frames::CELL_SOURCE;
 use std::io::Write;
 use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
 /// The name that the engine gives to its crate of cells.
-const CRATE: &str = "ctx";
+pub(super) const CRATE: &str = "ctx";
+
+/// What the session knows a message's additions by; see [`whole`].
+pub(crate) const ADDED: &str = "ferrolens_added";
 
 /// Where the engine wants to read the path of the library.
 const RESULT_ENV: &str = "EVCXR_EXECUTION_SO_PATH";
@@ -42,7 +46,9 @@ pub(super) fn compile(manifest: &Path, only_check: bool) -> Result<i32, String> 
     let try_it = |how: How| -> Result<(i32, Vec<u8>), String> {
         std::fs::write(&source, rewrite::source(&generated, how))
             .map_err(|error| no_space(&error))?;
-        let output = rustc(crate_folder, &out, &settings, &prebuilt, only_check)
+        let mut rustc = rustc(crate_folder, &out, &settings, &prebuilt, only_check);
+        let output = rustc
+            .args(debug_args(&generated))
             .output()
             .map_err(|error| format!("rustc could not be started: {error}"))?;
         Ok((output.status.code().unwrap_or(101), output.stderr))
@@ -108,7 +114,7 @@ fn rustc(
             "-Coverflow-checks=on",
             "-Cprefer-dynamic",
         ])
-        .args(["-Ccodegen-units=16", "-Cstrip=debuginfo", "-Cpanic=unwind"])
+        .args(["-Ccodegen-units=16", "-Cpanic=unwind"])
         // Most of the time of a cell that instantiates generics, for code that runs once.
         .arg("-Clto=off")
         .args(link_args(prebuilt))
@@ -122,6 +128,31 @@ fn rustc(
         });
     }
     rustc
+}
+
+/// What lets a panic say which lines of which cells led to it.
+pub(super) fn debug_args(generated: &str) -> Vec<String> {
+    let mut args = vec![
+        "-Cdebuginfo=line-tables-only".to_owned(),
+        "-Cstrip=none".to_owned(),
+    ];
+    // A backtrace, and a panic's own place, then name the cell's library that they are about.
+    if let Some(number) = rewrite::number(generated) {
+        args.push(format!("--remap-path-prefix=src={CELL_SOURCE}{number}"));
+    }
+    args
+}
+
+/// The message with what the compiler adds under another name: where the engine finds help about the
+/// user's code below an error about its own, it forgets the error.
+pub(super) fn whole(mut message: serde_json::Value) -> serde_json::Value {
+    if message["level"] == "error"
+        && let Some(children) = message.get_mut("children").map(serde_json::Value::take)
+    {
+        message["children"] = serde_json::json!([]);
+        message[ADDED] = children;
+    }
+    message
 }
 
 /// What lets a crate name the prelude and find it when it is loaded.
@@ -141,6 +172,7 @@ fn relay(messages: &[u8]) -> Result<(), String> {
     for line in String::from_utf8_lossy(messages).lines() {
         match serde_json::from_str::<serde_json::Value>(line) {
             Ok(message) => {
+                let message = whole(message);
                 let message = serde_json::json!({"reason": "compiler-message", "message": message});
                 writeln!(out, "{message}").map_err(|error| error.to_string())?;
             }

@@ -8,7 +8,7 @@
 //! | the same with `:dep` | the real cargo, with the prelude at hand ([`super::workspace`]) |
 //! | anything else | the real tool |
 
-use super::{cell, graph, workspace};
+use super::{cell, graph, workspace, wrapped};
 use std::ffi::OsString;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
@@ -40,7 +40,11 @@ pub fn run_if_tool() {
     let args: Vec<String> = std::env::args().skip(1).collect();
     let status = match tool {
         "cargo" => cargo(&args),
-        "rustc" => pass_on(REAL_RUSTC_ENV, "rustc", &args),
+        "rustc" => match args.split_first() {
+            // The real cargo calls its compiler through this.
+            Some((real, args)) if real.starts_with('/') => wrapped::compile(real, args),
+            _ => pass_on(REAL_RUSTC_ENV, "rustc", &args),
+        },
         _ => rustup(&args),
     };
     match status {

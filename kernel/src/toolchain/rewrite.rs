@@ -9,6 +9,7 @@ mod display;
 mod reports;
 mod variables;
 
+pub(crate) use checks::CHECK;
 pub(super) use display::Fallback;
 use std::path::Path;
 
@@ -44,6 +45,13 @@ impl How {
         };
         (next != self).then_some(next)
     }
+}
+
+/// The number of the function around a cell, which counts the libraries that a child has loaded.
+pub(crate) fn number(text: &str) -> Option<u32> {
+    const FUNCTION: &str = "pub extern \"C\" fn run_user_code_";
+    let line = text.lines().rfind(|line| line.starts_with(FUNCTION))?;
+    line[FUNCTION.len()..].strip_suffix('(')?.parse().ok()
 }
 
 /// Rewrites the file in place.

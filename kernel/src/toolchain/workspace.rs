@@ -1,7 +1,7 @@
 //! Cells with `:dep`: the real cargo builds what the user added, with the prelude at hand.
 
 use super::cell::link_args;
-use super::front::{REAL_CARGO_ENV, real_command};
+use super::front::{FRONT_ENV, REAL_CARGO_ENV, real_command};
 use super::prebuilt::Prebuilt;
 use super::rewrite::{self, Fallback, How};
 use std::io::{BufRead, BufReader, Write};
@@ -42,6 +42,10 @@ pub(super) fn compile(manifest: &Path, args: &[String]) -> Result<i32, String> {
     cargo
         .args(args)
         .env_remove("RUSTFLAGS")
+        .envs(
+            std::env::var(FRONT_ENV)
+                .map(|front| ("RUSTC_WORKSPACE_WRAPPER", format!("{front}/rustc"))),
+        )
         .env("CARGO_ENCODED_RUSTFLAGS", flags.join("\u{1f}"))
         .env("CARGO_TERM_PROGRESS_WHEN", "always")
         .env("CARGO_TERM_PROGRESS_WIDTH", "100")

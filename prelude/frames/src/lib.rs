@@ -17,6 +17,10 @@ pub const VERSION: u32 = 2;
 /// The largest head or body that is accepted: a length beyond it means that the stream is corrupt.
 pub const MAX_LEN: u32 = 1 << 30;
 
+/// The folder that a compiled cell's source seems to lie in, behind which its number in the child's
+/// life follows: a place says by that which cell's library it belongs to.
+pub const CELL_SOURCE: &str = "ferrolens-cell-";
+
 /// Names the kernel's Unix socket in the child's environment.
 pub const SOCKET_ENV: &str = "FERROLENS_SOCKET";
 
@@ -80,6 +84,22 @@ pub enum Frame {
         value: String,
         /// Where it happened in the compiled source, when that is known.
         at: Option<SourcePlace>,
+        /// The thread of a panic, where it is not the one that runs cells.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        thread: Option<String>,
+        /// The calls of cells' functions that led to a panic, the innermost first.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        calls: Vec<Call>,
+        /// The function of a library that panicked.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        inside: Option<String>,
+    },
+    /// A panic that did not end its cell: one that the cell caught, or another thread's.
+    Panicked {
+        cell: CellId,
+        thread: String,
+        value: String,
+        at: Option<SourcePlace>,
     },
     /// The cell asked for a line of input, and waits.
     Input {
@@ -142,6 +162,14 @@ pub struct VariableSummary {
     /// Words that its methods take as text, e.g. a model's hook points.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub words: Vec<String>,
+}
+
+/// One call on the stack of a panic.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Call {
+    /// With the name of the cells' crate before it, e.g. `ctx::normalise`.
+    pub function: String,
+    pub at: SourcePlace,
 }
 
 /// A place in the file that rustc compiled, lines and columns counted from 1.

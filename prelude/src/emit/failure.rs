@@ -1,7 +1,7 @@
 //! A cell that ended in an `Err`, which left it through `?`.
 
 use super::{Host, control, interrupt, type_names};
-use ferrolens_frames::{Frame, SourcePlace};
+use ferrolens_frames::{Call, Frame, SourcePlace};
 use std::cell::Cell;
 use std::fmt::{Debug, Display};
 use std::io::Write as _;
@@ -24,11 +24,16 @@ pub(super) fn take_has_failed() -> bool {
 }
 
 /// How a cell failed: name, message and place of an error in a notebook.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct Failure {
     pub name: String,
     pub value: String,
     pub at: Option<SourcePlace>,
+    /// Of a panic: its thread where cells do not run there, the calls that led to it, and the function
+    /// of a library in which it happened.
+    pub thread: Option<String>,
+    pub calls: Vec<Call>,
+    pub inside: Option<String>,
 }
 
 impl Failure {
@@ -37,7 +42,7 @@ impl Failure {
         Self {
             name: "Interrupted".to_owned(),
             value: interrupt::MESSAGE.to_owned(),
-            at: None,
+            ..Self::default()
         }
     }
 
@@ -50,6 +55,9 @@ impl Failure {
                 name: self.name,
                 value: self.value,
                 at: self.at,
+                thread: self.thread,
+                calls: self.calls,
+                inside: self.inside,
             }),
             None => {
                 let line = format!("{}: {}\n", self.name, self.value);
@@ -87,6 +95,7 @@ fn fail(type_name: &str, value: String) {
             line: place.line(),
             column: place.column(),
         }),
+        ..Failure::default()
     }
     .report();
     control(ERROR_OCCURRED);
@@ -105,6 +114,7 @@ mod tests {
                 name,
                 value,
                 at: Some(_),
+                ..
             },
         ] = sent.frames.as_slice()
         else {

@@ -3,12 +3,12 @@
 //! On the thread that runs cells the panic hook prints nothing and remembers the panic:
 //! [`cell_panicked`] sends it when it has unwound the cell. A panic that the user's own code
 //! catches is not lost: it is written to stderr when the cell ends, or when the next one follows.
-//! Other threads report on stderr, in Rust's own words.
+//! Other threads report on stderr, in Rust's own words, at once.
 
-use super::control;
 use super::failure::Failure;
-use ferrolens_frames::SourcePlace;
-use std::backtrace::{Backtrace, BacktraceStatus};
+use super::{Host, calls, control, symbols};
+use ferrolens_frames::{Frame, SourcePlace};
+use std::backtrace::Backtrace;
 use std::cell::{Cell, RefCell};
 use std::io::Write as _;
 use std::panic::PanicHookInfo;
@@ -19,7 +19,9 @@ const PANICKED: &str = "EVCXR_PANIC_NOTIFICATION";
 
 struct Remembered {
     failure: Failure,
-    backtrace: Option<String>,
+    thread: String,
+    /// Addresses only: names are looked up when somebody is to read them.
+    backtrace: Backtrace,
 }
 
 thread_local! {
@@ -31,7 +33,7 @@ thread_local! {
 
 /// The last panic of any other thread. rayon carries such a panic to the cell's thread without
 /// telling the hook a second time.
-static ELSEWHERE: Mutex<Option<Failure>> = Mutex::new(None);
+static ELSEWHERE: Mutex<Option<Remembered>> = Mutex::new(None);
 
 /// Makes the calling thread the one that runs cells, and installs the hook.
 pub(super) fn install() {
@@ -51,18 +53,17 @@ pub(super) fn install() {
 pub fn cell_panicked() {
     let here = UNREPORTED.with_borrow_mut(Option::take);
     let elsewhere = take_elsewhere();
-    let failure = match here {
-        Some(Remembered { failure, backtrace }) => {
-            if let Some(backtrace) = backtrace {
-                write_stderr(&format!("{backtrace}\n"));
-            }
-            failure
-        }
-        None => elsewhere.unwrap_or_else(|| Failure {
+    let failure = match (here, elsewhere) {
+        (Some(here), _) => here.failure(),
+        (None, Some(elsewhere)) => Failure {
+            thread: Some(elsewhere.thread.clone()),
+            ..elsewhere.failure()
+        },
+        (None, None) => Failure {
             name: "panic".to_owned(),
             value: "the cell was unwound without a message".to_owned(),
-            at: None,
-        }),
+            ..Failure::default()
+        },
     };
     failure.report();
     control(PANICKED);
@@ -78,23 +79,22 @@ pub(super) fn report_caught() {
 
 /// Remembers that an interrupt unwinds this thread.
 pub(super) fn remember_interrupt() {
+    let interrupted = Remembered::now(Failure::interrupted());
     if RUNS_CELLS.get() {
-        UNREPORTED.set(Some(Remembered {
-            failure: Failure::interrupted(),
-            backtrace: None,
-        }));
+        UNREPORTED.set(Some(interrupted));
     } else {
-        set_elsewhere(Failure::interrupted());
+        set_elsewhere(interrupted);
     }
 }
 
 /// Keeps the panic for later; false where the usual hook should report it now.
 fn remember(panic: &PanicHookInfo<'_>) -> bool {
-    let failure = failure(panic);
+    let remembered = Remembered::now(failure(panic));
     // A thread that is being torn down has no thread-locals any more.
     if !RUNS_CELLS.try_with(Cell::get).unwrap_or(false) {
-        set_elsewhere(failure);
-        return false;
+        let told = !aborts(&remembered.failure.value) && remembered.tell();
+        set_elsewhere(remembered);
+        return told;
     }
     let earlier = UNREPORTED
         .try_with(|slot| slot.try_borrow_mut().ok().and_then(|mut slot| slot.take()))
@@ -103,16 +103,13 @@ fn remember(panic: &PanicHookInfo<'_>) -> bool {
     if let Some(earlier) = earlier {
         earlier.write();
     }
-    if aborts(&failure.value) {
+    if aborts(&remembered.failure.value) {
         return false;
     }
-    let backtrace = Backtrace::capture();
-    let backtrace =
-        (backtrace.status() == BacktraceStatus::Captured).then(|| backtrace.to_string());
     UNREPORTED
         .try_with(|slot| {
             if let Ok(mut slot) = slot.try_borrow_mut() {
-                *slot = Some(Remembered { failure, backtrace });
+                *slot = Some(remembered);
             }
         })
         .is_ok()
@@ -127,6 +124,7 @@ fn failure(panic: &PanicHookInfo<'_>) -> Failure {
             line: place.line(),
             column: place.column(),
         }),
+        ..Failure::default()
     }
 }
 
@@ -145,20 +143,56 @@ fn aborts(message: &str) -> bool {
 }
 
 impl Remembered {
+    fn now(failure: Failure) -> Self {
+        let thread = std::thread::current();
+        Self {
+            failure,
+            thread: thread.name().unwrap_or("<unnamed>").to_owned(),
+            backtrace: Backtrace::force_capture(),
+        }
+    }
+
+    /// The failure with the names of the functions that led to it.
+    fn failure(self) -> Failure {
+        let text = symbols::text(&self.backtrace);
+        // For who asked for it inside a cell; the kernel's traceback is shorter.
+        if std::env::var_os("RUST_BACKTRACE").is_some_and(|value| value != "0") {
+            write_stderr(&format!("{text}\n"));
+        }
+        Failure {
+            calls: calls::of_cells(&text),
+            inside: calls::panicking(&text, self.failure.at.as_ref()),
+            ..self.failure
+        }
+    }
+
+    /// Has the kernel write the panic to the cell's stderr, with the cell's own name for the place;
+    /// false where there is no kernel.
+    fn tell(&self) -> bool {
+        let Some(host) = Host::find() else {
+            return false;
+        };
+        host.send(&Frame::Panicked {
+            cell: host.cell(),
+            thread: self.thread.clone(),
+            value: self.failure.value.clone(),
+            at: self.failure.at.clone(),
+        });
+        true
+    }
+
     /// Writes the panic to stderr as Rust does.
     fn write(self) {
+        if self.tell() {
+            return;
+        }
         let place = self.failure.at.map_or_else(
             || "an unknown place".to_owned(),
             |at| format!("{}:{}:{}", at.file, at.line, at.column),
         );
-        let thread = std::thread::current();
-        let name = thread.name().unwrap_or("<unnamed>");
-        let message = self.failure.value;
-        let backtrace = self
-            .backtrace
-            .map_or_else(String::new, |backtrace| format!("{backtrace}\n"));
+        let (name, message) = (self.thread, self.failure.value);
         write_stderr(&format!(
-            "\nthread '{name}' panicked at {place}:\n{message}\n{backtrace}"
+            "\nthread '{name}' panicked at {place}:\n{message}\n"
         ));
     }
 }
@@ -167,13 +201,13 @@ fn write_stderr(text: &str) {
     let _ = std::io::stderr().write_all(text.as_bytes());
 }
 
-fn set_elsewhere(failure: Failure) {
+fn set_elsewhere(panic: Remembered) {
     if let Ok(mut slot) = ELSEWHERE.lock() {
-        *slot = Some(failure);
+        *slot = Some(panic);
     }
 }
 
-fn take_elsewhere() -> Option<Failure> {
+fn take_elsewhere() -> Option<Remembered> {
     ELSEWHERE.lock().ok().and_then(|mut slot| slot.take())
 }
 
@@ -207,6 +241,8 @@ mod tests {
                 name,
                 value,
                 at: Some(at),
+                calls,
+                ..
             },
         ] = sent.frames.as_slice()
         else {
@@ -217,6 +253,7 @@ mod tests {
             ("panic", "layer 3 is missing")
         );
         assert!(at.file.ends_with("panics.rs") && at.line > 0 && at.column > 0);
+        assert!(calls.is_empty(), "no cell called: {calls:?}");
         assert_eq!(sent.control, ["EVCXR_PANIC_NOTIFICATION"]);
     }
 

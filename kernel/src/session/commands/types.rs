@@ -3,7 +3,7 @@
 use super::wrong;
 use crate::session::engine::Engine;
 use crate::session::interrupt::Phase;
-use crate::session::{Cell, CellError, compile_error};
+use crate::session::{Cell, CellError};
 use ferrolens_frames::Bundle;
 
 /// As long as `:type `, so that messages point to what the reader wrote. Where the expression is no
@@ -53,7 +53,7 @@ pub(super) fn run(
         }
     }
     if !others.is_empty() {
-        return Err(compile_error::describe(&cell.title, &code, &others));
+        return Err(engine.describe(&cell.title, &code, &others));
     }
     let kind = match found.as_deref() {
         None => "()".to_owned(),

@@ -8,7 +8,7 @@ use ra_ap_syntax::ast::{self, AstNode, HasLoopBody, HasName};
 use ra_ap_syntax::{Edition, SourceFile, SyntaxNode, TextSize};
 
 /// What is put in; a message of the compiler that shows it is not one for the user.
-pub(super) const CHECK: &str = " ::ferrolens::emit::stop_point();";
+pub(crate) const CHECK: &str = " ::ferrolens::emit::stop_point();";
 
 const SLEEPS: &[&str] = &["sleep", "sleep_ms", "sleep_until"];
 

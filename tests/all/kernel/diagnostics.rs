@@ -1,0 +1,371 @@
+//! What a reader sees of a cell that does not compile, or fails.
+
+use ferrolens_tests::FrontEnd;
+
+/// Names that only what the engine puts around a cell has.
+const WRAPPING: &[&str] = &[
+    "evcxr",
+    "EvcxrUserCodeError",
+    "run_user_code",
+    "put_variable",
+    "closure body",
+    "emit::",
+    "lib.rs",
+    "stop_point",
+];
+
+/// A cell, and lines of its traceback; with none, the cell must succeed.
+type Case = (&'static str, &'static [&'static str]);
+
+/// Runs the cells in one kernel, the first as number 1.
+fn check(cases: &[Case]) {
+    let mut front_end = FrontEnd::start();
+    for (cell, expected) in cases {
+        let reply = front_end.execute(cell);
+        if expected.is_empty() {
+            reply.ok();
+            continue;
+        }
+        let reply = reply.failed();
+        let traceback = reply.traceback();
+        for line in *expected {
+            assert!(
+                traceback.contains(line),
+                "{cell}\nshould say\n{line}\nand says\n{traceback}"
+            );
+        }
+        let all = format!(
+            "{traceback}{}{}",
+            reply.content,
+            reply.outputs.text("stderr")
+        );
+        for name in WRAPPING {
+            assert!(!all.contains(name), "{cell}\nspeaks of {name}:\n{all}");
+        }
+        assert!(
+            reply.content["traceback"].to_string().contains("\\u001b["),
+            "{cell}\nhas no colours"
+        );
+    }
+}
+
+#[test]
+fn every_error_stands_under_the_users_own_line() {
+    check(&[
+        (
+            "let v = vec![1, 2, 3];\nlet w = String::from(\"a\");\nlet alpha_beta = 1;",
+            &[],
+        ),
+        // Several at once, in their columns.
+        (
+            "let a: i32 = \"x\"; let b: u8 = unknown_name;\nlet c = v.lenn();",
+            &[
+                "cell [2]:1:31",
+                "cannot find value `unknown_name`",
+                "cell [2]:1:14",
+                "1 | let a: i32 = \"x\"; let b: u8 = unknown_name;",
+                "expected `i32`, found `&str`",
+                "cell [2]:2:11",
+                "there is a method `len` with a similar name",
+                "2 + let c = v.len();",
+            ],
+        ),
+        (
+            "for x in v.clone() { y }",
+            &["cell [3]:1:22", "1 | for x in v.clone() { y }"],
+        ),
+        (
+            "let é = \"é\"; let n: i32 = é;\nfor i in 0..3 { let s: u8 = \"é\"; }",
+            &[
+                "cell [4]:1:27",
+                "cell [4]:2:29",
+                "2 | for i in 0..3 { let s: u8 = \"é\"; }",
+            ],
+        ),
+        (
+            "let t =\t1; let n: i32 =\t\"x\";",
+            &["cell [5]:1:25", "expected `i32`, found `&str`"],
+        ),
+        (
+            "macro_rules! plus { ($e:expr) => { $e + \"x\" } }\nplus!(1)",
+            &[
+                "cell [6]:1:39",
+                "2 | plus!(1)",
+                "in this macro's invocation",
+            ],
+        ),
+        (
+            "let n: i32 = match 3 {\n  1 => 1,\n  _ => {\n    \"x\"\n  }\n};",
+            &["cell [7]:4:5", "4 |     \"x\""],
+        ),
+        // An item of an earlier cell, which a later one breaks.
+        (
+            "// What follows is used below.\nfn changed(x: i32) -> i32 { x }\nfn user(x: i32) -> i32 { changed(x) }",
+            &[],
+        ),
+        (
+            "fn changed(x: String) -> i32 { 5 }",
+            &[
+                "cell [8]:3:34",
+                "cell [9]:1:4",
+                "function defined here",
+                "expected `String`, found `i32`",
+            ],
+        ),
+        (
+            "use std::collections::{HashMap, Nope};",
+            &["cell [10]:1:33", "no `Nope` in `collections`"],
+        ),
+        (
+            "let x = 5\nlet y = 6;",
+            &["cell [11]:1:10", "expected `;`", "add `;` here"],
+        ),
+        (
+            "let x = vec![1, 2;\nx",
+            &["cell [12]:1:13", "unclosed delimiter"],
+        ),
+        ("}", &["cell [13]:1:1", "unexpected closing delimiter"]),
+        (
+            "let s = \"abc;\n1",
+            &["cell [14]:1:9", "unterminated double quote string"],
+        ),
+        (
+            "fn f() {}\nfn f() {}",
+            &[
+                "error[E0428]",
+                "cell [15]:2:4",
+                "previous definition of `f` here",
+            ],
+        ),
+        (
+            "fn bad(x: i32) -> i32 { x.foo() }\nlet k: u8 = \"s\";",
+            &["cell [16]:1:27", "cell [16]:2:13"],
+        ),
+        (
+            ":dep ferrolens-no-such-crate = { path = \"nowhere\" }\n1",
+            &["cell [17]:1:6"],
+        ),
+        (":nocommand", &["cell [18]:1:1", ":nocommand"]),
+        ("let unused = 1; fn never() {}", &[]),
+    ]);
+}
+
+#[test]
+fn a_notebooks_reader_is_told_what_to_do() {
+    check(&[
+        (
+            "let v = vec![1, 2, 3];\nlet w = String::from(\"a\");\nlet model_name = 1;",
+            &[],
+        ),
+        ("return 5;", &["cell [2]:1:8", "a cell cannot `return`"]),
+        ("return;", &["cell [3]:1:1", "a cell cannot `return`"]),
+        ("break;", &["`break` outside of a loop", "'cell: {"]),
+        (
+            "struct Odd; fn fails() -> Result<(), Odd> { Err(Odd) }\nfails()?;",
+            &["cell [5]:2:8", "`Display`", ".map_err("],
+        ),
+        (
+            "struct Plain;\nPlain",
+            &["cell [6]:2:1", "doesn't implement `Debug`", "impl Debug"],
+        ),
+        (
+            "fn length() -> usize { v.len() }",
+            &[
+                "cell [7]:1:24",
+                "functions cannot see the notebook's variables",
+                "v: &Vec<i32>",
+            ],
+        ),
+        (
+            "model_nam + 1",
+            &["there is no variable `model_nam`; the nearest: `model_name`"],
+        ),
+        ("w.push('c');", &["cell [9]:1:1", "let mut w = w;"]),
+        ("model_name = 3;", &["let mut model_name = model_name;"]),
+        (
+            "let m = v; v.len()",
+            &["cell [11]:1:12", "value moved here", "`v.clone()`"],
+        ),
+        ("1;\n\ndrop(v);", &[]),
+        (
+            "v.len()",
+            &[
+                "`v` was moved in cell [12], line 3; clone it there (`v.clone()`, cheap for models and \
+               tensors) or borrow it (`&v`)",
+            ],
+        ),
+        ("let late: i32 = w.parse()?;", &["cell [14], line 1"]),
+        (
+            "late + 1",
+            &["`late` was not kept, because cell [14] failed"],
+        ),
+        ("struct T(i32);\nlet t = T(1);", &[]),
+        ("struct T(u8);\nt.0", &["type redefined", "t"]),
+        ("t", &["`t` was of a type that cell [17] defined again"]),
+        // Borrows.
+        (
+            "let mut a = vec![1]; { let first = &a[0]; a.push(2); println!(\"{first}\"); }",
+            &["error[E0502]", "cell [19]:1:43", "a borrow lasts until"],
+        ),
+        (
+            "std::thread::spawn(|| println!(\"{w}\")).join().is_ok()",
+            &[
+                "cell [20]:1:",
+                "what outlives it, such as a thread",
+                "`move`",
+            ],
+        ),
+        (
+            "let f: Box<dyn Fn() -> i32> = { let k = 5; Box::new(|| k + 1) };",
+            &["error[E0373]", "move || k + 1"],
+        ),
+        // What cannot be kept.
+        (
+            "let it = w.chars();",
+            &[
+                "`it` cannot be kept",
+                "Chars<'_>",
+                ".collect::<Vec<_>>()",
+                "braces",
+            ],
+        ),
+        (
+            "let r = &w;",
+            &[
+                "cell [23]:1:5",
+                "`r` cannot be kept",
+                "`&String`",
+                "clone()",
+            ],
+        ),
+        (
+            "let add = |x: i32, y| x + y + 1i32;",
+            &[
+                "`add` cannot be kept",
+                "Box<dyn Fn(i32, _) -> _> = Box::new(|x: i32, y| x + y + 1i32);",
+            ],
+        ),
+        (
+            "let add: Box<dyn Fn(i32, _) -> _> = Box::new(|x: i32, y| x + y + 1i32);\nadd(1, 2)",
+            &[],
+        ),
+        (
+            "let lock = std::sync::Mutex::new(1);\nlet guard = lock.lock()?;",
+            &[
+                "`guard` cannot be kept",
+                "MutexGuard",
+                "a lock should not be held",
+            ],
+        ),
+        (
+            "let words: Vec<String> = vec![];\nlet m = words.iter().map(|x| x.len());",
+            &[
+                "cell [27]:2:5",
+                "`m` cannot be kept",
+                ".collect::<Vec<_>>()",
+            ],
+        ),
+        ("std::process::abort()", &["crash"]),
+        ("w", &["`w` was lost when cell [28] ended its process"]),
+        (
+            "let h: Vec<u8> = Vec::with_capacity(1 << 46);",
+            &["ran out of memory"],
+        ),
+    ]);
+}
+
+#[test]
+fn a_panic_shows_the_users_calls_the_most_recent_last() {
+    let mut front_end = FrontEnd::start();
+    front_end
+        .execute(
+            "fn pick(v: &[i32], at: usize) -> i32 {\n    v[at]\n}\n\nstruct Table(Vec<i32>);\nimpl Table {\n    \
+             #[inline(never)]\n    fn get(&self, at: usize) -> i32 {\n        pick(&self.0, at)\n    }\n}",
+        )
+        .ok();
+    let traceback = front_end
+        .execute(
+            "let table = Table(vec![1]);\n\nfor at in 0..9 { println!(\"{}\", table.get(at)); }",
+        )
+        .failed()
+        .traceback();
+    let order = [
+        "cell [2], line 3",
+        "for at in 0..9",
+        "cell [1], line 9, in Table::get",
+        "pick(&self.0, at)",
+        "cell [1], line 2, in pick",
+        "v[at]",
+        "panic: index out of bounds",
+    ];
+    let places: Vec<Option<usize>> = order.iter().map(|line| traceback.find(line)).collect();
+    assert!(
+        places.iter().all(Option::is_some) && places.is_sorted(),
+        "{places:?}\n{traceback}"
+    );
+    for name in ["evcxr", "std::", "core::", "lib.rs", "run_user_code"] {
+        assert!(!traceback.contains(name), "{name} in\n{traceback}");
+    }
+    // A closure that an earlier cell defined is where it was.
+    front_end
+        .execute("// one\nlet boxed: Box<dyn Fn(usize) -> i32> = Box::new(|at: usize| {\n    let v = vec![1];\n    v[at]\n});")
+        .ok();
+    let traceback = front_end
+        .execute("let x = 1;\nboxed(4)")
+        .failed()
+        .traceback();
+    assert!(
+        traceback.contains("cell [4], line 2")
+            && traceback.contains("cell [3], line 4, in a closure"),
+        "{traceback}"
+    );
+    let traceback = front_end
+        .execute("fn deep(n: u32) -> u32 {\n    if n == 0 { panic!(\"bottom\") }\n    1 + deep(std::hint::black_box(n - 1))\n}\ndeep(50)")
+        .failed()
+        .traceback();
+    assert!(
+        traceback.contains("called again") && traceback.contains("line 2, in deep"),
+        "{traceback}"
+    );
+    // Through a library, and inside one.
+    let traceback = front_end
+        .execute("fn three(x: i32) -> i32 { if x == 3 { panic!(\"three\") } else { x } }\n[1, 2, 3].iter().map(|x| three(*x)).sum::<i32>()")
+        .failed()
+        .traceback();
+    assert!(
+        traceback.contains("cell [6], line 2") && traceback.contains("cell [6], line 1, in three"),
+        "{traceback}"
+    );
+    let traceback = front_end
+        .execute("let d = ndarray_like();\nfn ndarray_like() -> Vec<u8> { let mut v: Vec<u8> = Vec::new(); v.reserve(usize::MAX); v }")
+        .failed()
+        .traceback();
+    assert!(
+        traceback.contains("capacity overflow") && traceback.contains("line 2, in ndarray_like"),
+        "{traceback}"
+    );
+    // Other threads.
+    let reply = front_end
+        .execute("let worker = std::thread::Builder::new().name(\"worker\".to_owned());\nworker.spawn(|| {\n    panic!(\"there\")\n})?.join().is_err()")
+        .ok();
+    let said = reply.outputs.text("stderr");
+    assert!(
+        said.contains("thread 'worker' panicked at cell [8], line 3"),
+        "{said}"
+    );
+    let traceback = front_end
+        .execute("use rayon::prelude::*;\n(0..4).into_par_iter().map(|i| {\n    if i == 3 { panic!(\"four\") }\n    i\n}).sum::<i32>()")
+        .failed()
+        .traceback();
+    assert!(
+        traceback.contains("cell [9], line 3") && traceback.contains("panic: four"),
+        "{traceback}"
+    );
+    // One that the cell catches itself.
+    let reply = front_end
+        .execute("let caught = std::panic::catch_unwind(|| {\n    if true { panic!(\"caught\") }\n    1\n}).is_err();\ncaught")
+        .ok();
+    assert_eq!(reply.outputs.result(), "true");
+    let said = reply.outputs.text("stderr");
+    assert!(said.contains("panicked at cell [10], line 2"), "{said}");
+}
