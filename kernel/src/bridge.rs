@@ -136,6 +136,14 @@ impl Bridge {
         self.settle();
     }
 
+    /// Announces that a front end's event is sent to the child next, as this cell.
+    pub fn begin_event(&self, cell: CellId) {
+        self.shared.running.store(cell, Ordering::Release);
+        let mut state = self.lock();
+        state.began_on = state.generation;
+        state.overflowed = false;
+    }
+
     /// Waits until everything that the child has put out so far has been handed on. Returns at once
     /// when there is no child.
     pub fn settle(&self) {
@@ -272,7 +280,14 @@ impl Bridge {
         };
         let mut input = BufReader::with_capacity(1 << 16, input);
         match frames::read::<Frame>(&mut input) {
-            Ok(Some((Frame::Hello { version, .. }, _))) if version == frames::VERSION => {}
+            Ok(Some((hello @ Frame::Hello { version, .. }, _))) if version == frames::VERSION => {
+                // What the last child had opened is of no use any more.
+                (self.shared.sink)(Output {
+                    cell: 0,
+                    frame: hello,
+                    body: Vec::new(),
+                });
+            }
             Ok(Some((Frame::Hello { version, .. }, _))) => {
                 self.lock().refused = Some(format!(
                     "The process that runs cells speaks version {version} of the frames, the kernel \
@@ -321,6 +336,7 @@ impl Bridge {
                     .insert(cell, Failure { name, value, at });
             }
             Frame::Hello { .. } => {}
+            Frame::Caught { cell, .. } => (self.shared.sink)(Output { cell, frame, body }),
             Frame::Started { cell } => self.lock().started = cell,
             Frame::Ended { cell } => {
                 self.lock().ended = cell;

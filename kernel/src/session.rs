@@ -41,6 +41,11 @@ pub trait Interpreter {
     /// The code of the cell that runs has ended, or its process has.
     fn end(&mut self, cell: &Cell) -> Outcome;
 
+    /// The process that runs cells went while none ran: starts another, and says what was lost.
+    fn revive(&mut self) -> CellError {
+        CellError::plain("crash", "The process that runs cells has ended.")
+    }
+
     /// Prepares for what the user is likely to do next; called when nobody waits.
     fn warm_up(&mut self) {}
 
@@ -102,6 +107,7 @@ enum Task {
         done: oneshot::Sender<Outcome>,
     },
     Ended(CellId),
+    Revive(oneshot::Sender<CellError>),
     Complete {
         code: String,
         cursor: usize,
@@ -141,6 +147,18 @@ impl Session {
     /// Says that the code of a cell has ended, or the process in which it ran.
     pub fn cell_has_ended(&self, cell: CellId) {
         let _ = self.tasks.send(Task::Ended(cell));
+    }
+
+    /// See [`Interpreter::revive`].
+    pub async fn revive(&self) -> CellError {
+        let (done, error) = oneshot::channel();
+        let _ = self.tasks.send(Task::Revive(done));
+        error.await.unwrap_or_else(|_| {
+            CellError::plain(
+                "kernel error",
+                "The kernel's interpreter has failed. Restart the kernel.",
+            )
+        })
     }
 
     /// See [`Interpreter::complete`].
@@ -190,6 +208,7 @@ impl Tasks {
                         let _ = done.send(interpreter.end(&cell));
                     }
                 }
+                Task::Revive(done) => drop(done.send(interpreter.revive())),
                 Task::Complete { code, cursor, done } => {
                     let _ = done.send(interpreter.complete(&code, cursor));
                 }
@@ -207,7 +226,7 @@ impl Tasks {
                     });
                 }
                 Task::Complete { done, .. } => drop(done.send(Completions::default())),
-                Task::Ended(_) => {}
+                Task::Ended(_) | Task::Revive(_) => {}
             }
         }
     }
@@ -279,7 +298,10 @@ mod tests {
         assert_eq!(session.complete("abc".to_owned(), 2).await.start, 2);
         session.cell_has_ended(1);
         assert_eq!(session.complete("abc".to_owned(), 1).await.start, 1);
-        assert!(futures::poll!(&mut running).is_pending(), "another cell's end");
+        assert!(
+            futures::poll!(&mut running).is_pending(),
+            "another cell's end"
+        );
         session.cell_has_ended(2);
         assert!(running.await.error.is_some());
         drop(session);

@@ -2,7 +2,8 @@
 
 use super::interrupt::{Interrupt, Phase};
 use super::{
-    Begun, Cell, CellError, Completion, Completions, Interpreter, Outcome, compile_error, panic_place,
+    Begun, Cell, CellError, Completion, Completions, Interpreter, Outcome, compile_error,
+    panic_place,
 };
 use crate::bridge::{Bridge, Failure};
 use crate::child;
@@ -273,6 +274,12 @@ impl Interpreter for Engine {
             value: self.value.take(),
             error,
         }
+    }
+
+    fn revive(&mut self) -> CellError {
+        self.before = self.types();
+        self.bridge.settle_dead();
+        self.restart(&Cell::default())
     }
 
     fn warm_up(&mut self) {

@@ -81,7 +81,9 @@ impl Interrupt {
                     let names: Vec<String> = this.bridge.variables().into_keys().collect();
                     let lost = match names.as_slice() {
                         [] => "There are no variables to lose.".to_owned(),
-                        names => format!("These variables will then be lost: {}.", names.join(", ")),
+                        names => {
+                            format!("These variables will then be lost: {}.", names.join(", "))
+                        }
                     };
                     this.bridge.say(
                         cell,
@@ -110,6 +112,13 @@ impl Interrupt {
         if matches!(phase, Phase::Compiling(_)) {
             state.asked = None;
         }
+    }
+
+    /// A front end's event runs in the child as this cell, or has ended.
+    pub fn enter_event(&self, cell: Option<CellId>) {
+        let mut state = self.lock();
+        state.asked = None;
+        state.phase = cell.map_or(Phase::Idle, Phase::Running);
     }
 
     /// Whether the cell that ran last was asked to stop.
