@@ -9,7 +9,7 @@
 //! | --- | --- |
 //! | say what a type of mine looks like | [`Rich`] |
 //! | show a value now, and change it later | [`crate::display::display`] |
-//! | show how far a loop is | [`progress`](progress()), [`ProgressLine`] |
+//! | show how far a loop is | [`progress`](progress()), [`Progress`] |
 //! | stop a long loop when the user asks | [`check_interrupt`] |
 //! | ask the reader for a line | [`input`], [`password`] |
 //!
@@ -17,6 +17,7 @@
 //! by the code that the kernel generates around a cell.
 
 mod asking;
+pub(crate) mod comm;
 mod describe;
 mod exports;
 mod failure;
@@ -40,8 +41,9 @@ pub use host::control;
 pub use interrupt::{Interrupted, check_interrupt, interrupted, stop_point};
 pub use last::{EvcxrDisplay, IntoLast, Last, LastRich};
 pub use panics::cell_panicked;
-pub use progress::{Progress, ProgressLine, progress};
+pub use progress::{Progress, ProgressIter, progress};
 pub use rich::{Bundle, Rich, text};
+pub(crate) use type_names::failure as describe_error;
 pub use variables::{Keep, KeepCopy, KeepNothing, Keepable};
 
 pub(crate) use host::Host;

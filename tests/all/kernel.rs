@@ -6,3 +6,4 @@ mod lifecycle;
 mod output;
 mod protocol;
 mod shared_statics;
+mod widgets;

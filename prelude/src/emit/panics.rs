@@ -68,6 +68,20 @@ pub fn cell_panicked() {
     control(PANICKED);
 }
 
+/// The panic that has just unwound a callback: its name and message.
+pub(super) fn take() -> (String, String) {
+    let here = UNREPORTED.with_borrow_mut(Option::take);
+    let elsewhere = take_elsewhere();
+    let failure = here.map(|remembered| remembered.failure).or(elsewhere);
+    failure.map_or_else(
+        || {
+            let value = "the callback was unwound without a message".to_owned();
+            ("panic".to_owned(), value)
+        },
+        |failure| (failure.name, failure.value),
+    )
+}
+
 /// Writes a panic that the cell caught itself to stderr. Called when a cell has ended.
 pub(super) fn report_caught() {
     if let Some(caught) = UNREPORTED.with_borrow_mut(Option::take) {
