@@ -6,6 +6,7 @@
 
 use super::comm::{self, State};
 use super::{Host, display_id, send_display, send_update, text};
+use ferrolens_frames::CellId;
 use serde_json::{Value, json};
 use std::cell::RefCell;
 use std::io::{IsTerminal, Write};
@@ -61,8 +62,12 @@ impl Line {
             Some(board) => {
                 let mut board = lock(board);
                 let now = Instant::now();
-                if now - board.last_look >= PAUSE {
+                let is_time = now - board.last_look >= PAUSE;
+                // The lines inside this one take most turns to be drawn.
+                if is_time || board.has_had_lines_inside(self.row) {
                     board.put(self.row, look().into());
+                }
+                if is_time {
                     board.draw(now);
                 }
             }
@@ -89,7 +94,11 @@ impl Line {
 
     fn begin(&mut self, look: Look) {
         let current = CURRENT.with_borrow(Weak::upgrade);
-        let joined = current.filter(|board| !lock(board).is_over);
+        // A line that a variable keeps from an earlier cell stands there, and not here.
+        let joined = current.filter(|board| {
+            let board = lock(board);
+            !board.is_over && board.cell == cell()
+        });
         if let Some(board) = joined {
             self.row = lock(&board).add(look);
             self.board = Some(board);
@@ -141,6 +150,7 @@ impl Place {
 #[derive(Debug)]
 struct Board {
     place: Place,
+    cell: CellId,
     /// The output under which it is shown.
     id: String,
     /// The lines from the outside in; those that have ended are gone, but for the first.
@@ -167,6 +177,7 @@ impl Board {
         let now = Instant::now();
         let board = Self {
             place,
+            cell: cell(),
             id: display_id(),
             rows: vec![Row { number: 0, look }],
             began: now,
@@ -189,6 +200,10 @@ impl Board {
         self.rows_so_far += 1;
         self.rows.push(Row { number, look });
         number
+    }
+
+    fn has_had_lines_inside(&self, number: usize) -> bool {
+        number + 1 < self.rows_so_far
     }
 
     fn put(&mut self, number: usize, look: Look) {
@@ -408,6 +423,10 @@ fn write_over(line: &str) {
 /// A closed stderr is no reason to stop.
 fn write(text: &str) {
     let _ = std::io::stderr().write_all(text.as_bytes());
+}
+
+fn cell() -> CellId {
+    Host::find().map_or(0, |host| host.cell())
 }
 
 fn lock(board: &Mutex<Board>) -> MutexGuard<'_, Board> {

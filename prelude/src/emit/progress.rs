@@ -80,6 +80,7 @@ impl<I: ExactSizeIterator> ExactSizeIterator for ProgressIter<I> {}
 #[derive(Debug)]
 pub struct Progress {
     state: State,
+    patience: Duration,
     line: Line,
 }
 
@@ -95,6 +96,7 @@ impl Progress {
                 started: Instant::now(),
                 ended: None,
             },
+            patience: Duration::ZERO,
             line: Line::new(),
         }
     }
@@ -120,6 +122,13 @@ impl Progress {
         self.show();
     }
 
+    /// A line that shows only when the work has taken this long: for what is mostly quick.
+    #[must_use]
+    pub(crate) fn after(mut self, patience: Duration) -> Self {
+        self.patience = patience;
+        self
+    }
+
     /// Puts another label in front, such as one with a loss in it.
     pub fn label(&mut self, label: impl Into<String>) {
         self.state.label = label.into();
@@ -129,13 +138,22 @@ impl Progress {
     pub fn end(&mut self) {
         if self.state.ended.is_none() {
             self.state.ended = Some(self.state.started.elapsed());
-            let Self { state, line } = self;
-            line.end(|| state.look());
+            if self.line.is_shown() || self.patience.is_zero() {
+                let Self { state, line, .. } = self;
+                line.end(|| state.look());
+            }
         }
     }
 
     fn show(&mut self) {
-        let Self { state, line } = self;
+        let Self {
+            state,
+            line,
+            patience,
+        } = self;
+        if !line.is_shown() && !patience.is_zero() && state.started.elapsed() < *patience {
+            return;
+        }
         line.show(|| state.look());
     }
 }

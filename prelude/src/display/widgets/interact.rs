@@ -6,7 +6,7 @@ use super::widget::{Widget, lock};
 use super::{Control, vbox};
 use crate::display::escape;
 use crate::emit::comm::run;
-use crate::emit::{Bundle, Host, Rich, display_id, send_display, text};
+use crate::emit::{Bundle, Host, Keepable, Rich, display_id, send_display, text};
 use std::fmt;
 use std::sync::{Arc, Mutex};
 
@@ -225,6 +225,8 @@ impl Rich for Interact {
         self.widget.open();
     }
 }
+
+impl Keepable for Interact {}
 
 impl From<Interact> for Widget {
     fn from(it: Interact) -> Self {

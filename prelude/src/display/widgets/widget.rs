@@ -2,7 +2,7 @@
 
 use super::super::escape;
 use crate::emit::comm::{self, Listener, State};
-use crate::emit::{Bundle, Host, display_id, text};
+use crate::emit::{Bundle, Host, Keepable, display_id, text};
 use serde_json::Value;
 use std::fmt;
 use std::sync::atomic::{AtomicU8, Ordering::SeqCst};
@@ -14,6 +14,8 @@ pub(super) const NARROW: usize = 10;
 /// Any widget, e.g. as a child of an [`HBox`](super::HBox). Cheap to clone; all clones are one widget.
 #[derive(Clone)]
 pub struct Widget(Arc<Inner>);
+
+impl Keepable for Widget {}
 
 /// What tells one kind of widget from another.
 pub(super) struct Kind {
@@ -405,6 +407,11 @@ macro_rules! is_a_widget {
             fn prepare(&self) {
                 self.widget.open();
             }
+        }
+
+        impl$(<$($parameter $(: $bound)?),+>)? $crate::emit::Keepable
+            for $name$(<$($parameter),+>)?
+        {
         }
 
         impl$(<$($parameter $(: $bound)?),+>)? std::fmt::Debug for $name$(<$($parameter),+>)? {
