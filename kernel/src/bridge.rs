@@ -163,6 +163,14 @@ impl Bridge {
         self.settle();
     }
 
+    /// Announces that a front end's event is sent to the child next, as this cell.
+    pub fn begin_event(&self, cell: CellId) {
+        self.shared.running.store(cell, Ordering::Release);
+        let mut state = self.lock();
+        state.began_on = state.generation;
+        state.last_words = LastWords::default();
+    }
+
     /// Waits until everything that the child has put out so far has been handed on. Returns at once
     /// when there is no child.
     pub fn settle(&self) {
@@ -362,7 +370,14 @@ impl Bridge {
         };
         let mut input = BufReader::with_capacity(1 << 16, input);
         match frames::read::<Frame>(&mut input) {
-            Ok(Some((Frame::Hello { version, .. }, _))) if version == frames::VERSION => {}
+            Ok(Some((hello @ Frame::Hello { version, .. }, _))) if version == frames::VERSION => {
+                // What the last child had opened is of no use any more.
+                (self.shared.sink)(Output {
+                    cell: 0,
+                    frame: hello,
+                    body: Vec::new(),
+                });
+            }
             Ok(Some((Frame::Hello { version, .. }, _))) => {
                 self.lock().refused = Some(format!(
                     "The process that runs cells speaks version {version} of the frames, the kernel \
@@ -431,6 +446,7 @@ impl Bridge {
                 state.started = cell;
                 state.started_at = Some(Instant::now());
             }
+            Frame::Caught { cell, .. } => (self.shared.sink)(Output { cell, frame, body }),
             Frame::Ended { cell } => {
                 {
                     let mut state = self.lock();

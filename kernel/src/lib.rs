@@ -7,6 +7,7 @@
 pub mod assist;
 pub mod bridge;
 pub mod child;
+pub mod comms;
 pub mod history;
 pub mod install;
 pub mod run;

@@ -14,6 +14,10 @@ use std::sync::Arc;
 /// it draws its figures with no network. A front end that renders figures itself does not need it.
 const OFFLINE_ENV: &str = "FERROLENS_OFFLINE_HTML";
 
+/// Tells the prelude which kind of front end this kernel serves, for lines that change: `lab`,
+/// `notebook`, `console`, `headless` or `unknown`.
+const FRONT_END_ENV: &str = "FERROLENS_FRONT_END";
+
 /// Serves the front end that wrote `connection_file`.
 ///
 /// # Errors
@@ -25,6 +29,10 @@ pub fn run(connection_file: &Path) -> Result<(), String> {
     for (name, value) in folder.environment(&prebuilt)? {
         // SAFETY: no thread has been started yet, so nobody reads the environment meanwhile.
         unsafe { std::env::set_var(name, value) };
+    }
+    if std::env::var_os(FRONT_END_ENV).is_none() {
+        // SAFETY: as above.
+        unsafe { std::env::set_var(FRONT_END_ENV, server::front_end()) };
     }
     if std::env::var_os(OFFLINE_ENV).is_none() && server::is_headless() {
         // SAFETY: as above.

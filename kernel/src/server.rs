@@ -2,6 +2,7 @@
 //! surround each request. It knows every room and does no work itself.
 
 mod cells;
+mod comms;
 mod execute;
 mod expressions;
 mod parent;
@@ -12,6 +13,7 @@ use crate::session::{Interrupt, Session};
 use crate::wire::{Channel, Incoming, Message, Sockets};
 use cells::Cells;
 use execute::{Done, Queued};
+use ferrolens_frames::CellId;
 use jupyter_protocol::{ExecutionState, ReplyStatus, ShutdownReply, ShutdownRequest, Status};
 use serde_json::{Value, json};
 use std::collections::VecDeque;
@@ -26,6 +28,8 @@ const LINGER: Duration = Duration::from_millis(250);
 enum Event {
     Request(Incoming),
     CellDone(Done),
+    /// The code of a cell, or a front end's event, has returned.
+    CodeEnded(CellId),
     InputAsked(cells::InputAsked),
     /// The front end that started this kernel has gone, or the system asks it to end.
     Leave,
@@ -45,6 +49,8 @@ pub struct Server {
     count: usize,
     queue: VecDeque<Queued>,
     running: Option<Queued>,
+    /// What front ends do with widgets.
+    events: comms::Events,
     /// Whether the running cell waits for a line.
     asked: bool,
     id: String,
@@ -69,7 +75,7 @@ pub fn cells(
 }
 
 pub use cells::InputAsked;
-pub use parent::is_headless;
+pub use parent::{front_end, is_headless};
 
 impl Server {
     pub fn new(parts: Parts) -> Self {
@@ -83,6 +89,7 @@ impl Server {
             count: 1,
             queue: VecDeque::new(),
             running: None,
+            events: comms::Events::default(),
             asked: false,
             id: parts.id,
         }
@@ -95,6 +102,8 @@ impl Server {
         mut inputs: mpsc::UnboundedReceiver<InputAsked>,
     ) {
         let (done, mut cells_done) = mpsc::unbounded_channel();
+        let (_, never) = mpsc::unbounded_channel();
+        let mut ends = self.cells.ends().unwrap_or(never);
         let mut leave = Box::pin(parent::leave());
         let mut key = Box::pin(parent::interrupt_key());
         self.publish(
@@ -109,6 +118,7 @@ impl Server {
             let event = tokio::select! {
                 Some(incoming) = requests.recv() => Event::Request(incoming),
                 Some(done) = cells_done.recv() => Event::CellDone(done),
+                Some(cell) = ends.recv() => Event::CodeEnded(cell),
                 Some(asked) = inputs.recv() => Event::InputAsked(asked),
                 () = &mut leave => Event::Leave,
                 () = &mut key => {
@@ -134,6 +144,7 @@ impl Server {
                         break;
                     }
                 }
+                Event::CodeEnded(cell) => self.code_has_ended(cell).await,
                 Event::InputAsked(asked) => self.ask_for_input(asked).await,
                 Event::Leave => break,
                 Event::InterruptKey => self.interrupt.ask(),
@@ -157,6 +168,10 @@ impl Server {
             (Channel::Stdin, _) => return false,
             (_, "execute_request") => {
                 self.enqueue(channel, message).await;
+                return false;
+            }
+            (_, "comm_open" | "comm_msg" | "comm_close") => {
+                self.comm_request(message).await;
                 return false;
             }
             _ => {}

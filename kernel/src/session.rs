@@ -53,6 +53,11 @@ pub trait Interpreter {
     /// A part of the cell that runs has ended, or its process has; another part may run now.
     fn end(&mut self, cell: &Cell) -> Begun;
 
+    /// The process that runs cells went while none ran: starts another, and says what was lost.
+    fn revive(&mut self) -> CellError {
+        CellError::plain("crash", "The process that runs cells has ended.")
+    }
+
     /// Prepares for what the user is likely to do next; called when nobody waits.
     fn warm_up(&mut self) {}
 
@@ -114,6 +119,7 @@ enum Task {
         done: oneshot::Sender<Outcome>,
     },
     Ended(CellId),
+    Revive(oneshot::Sender<CellError>),
     Complete {
         code: String,
         cursor: usize,
@@ -153,6 +159,18 @@ impl Session {
     /// Says that the code of a cell has ended, or the process in which it ran.
     pub fn cell_has_ended(&self, cell: CellId) {
         let _ = self.tasks.send(Task::Ended(cell));
+    }
+
+    /// See [`Interpreter::revive`].
+    pub async fn revive(&self) -> CellError {
+        let (done, error) = oneshot::channel();
+        let _ = self.tasks.send(Task::Revive(done));
+        error.await.unwrap_or_else(|_| {
+            CellError::plain(
+                "kernel error",
+                "The kernel's interpreter has failed. Restart the kernel.",
+            )
+        })
     }
 
     /// See [`Interpreter::complete`].
@@ -205,6 +223,7 @@ impl Tasks {
                         }
                     }
                 }
+                Task::Revive(done) => drop(done.send(interpreter.revive())),
                 Task::Complete { code, cursor, done } => {
                     let _ = done.send(interpreter.complete(&code, cursor));
                 }
@@ -222,7 +241,7 @@ impl Tasks {
                     });
                 }
                 Task::Complete { done, .. } => drop(done.send(Completions::default())),
-                Task::Ended(_) => {}
+                Task::Ended(_) | Task::Revive(_) => {}
             }
         }
     }

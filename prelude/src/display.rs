@@ -7,6 +7,8 @@
 //! | plot a tensor | [`heatmap`], [`line`](line()), [`bar`], [`scatter`], [`histogram`] |
 //! | colour tokens by a value | [`coloured_tokens`] |
 //! | see how far a loop is | [`progress`](progress()) |
+//! | show how far other work is | [`Progress`] |
+//! | let the reader move something | [`widgets`] |
 //! | see a training as it runs | [`LiveTraining`] |
 //! | have plots in an exported page without a network | [`init_plotly`] |
 //!
@@ -29,8 +31,9 @@ mod tensors;
 mod text;
 mod tokens;
 mod training;
+pub mod widgets;
 
-pub use crate::emit::{Progress, ProgressLine, progress};
+pub use crate::emit::{Progress, ProgressIter, progress};
 pub use handle::{DisplayHandle, clear_output, display};
 pub use library::init_plotly;
 pub use media::{Html, Javascript, Jpeg, Json, Latex, Markdown, Png, Svg};

@@ -9,7 +9,7 @@
 //! | --- | --- |
 //! | say what a type of mine looks like | [`Rich`] |
 //! | show a value now, and change it later | [`crate::display::display`] |
-//! | show how far a loop is | [`progress`](progress()), [`ProgressLine`] |
+//! | show how far a loop is | [`progress`](progress()), [`Progress`] |
 //! | stop a long loop when the user asks | [`check_interrupt`] |
 //! | ask the reader for a line | [`input`], [`password`] |
 //!
@@ -18,6 +18,7 @@
 
 mod asking;
 mod calls;
+pub(crate) mod comm;
 mod describe;
 mod exports;
 mod failure;
@@ -43,9 +44,10 @@ pub use host::control;
 pub use interrupt::{Interrupted, check_interrupt, interrupted, stop_point};
 pub use last::{EvcxrDisplay, IntoLast, Last, LastRich};
 pub use panics::cell_panicked;
-pub use progress::{Progress, ProgressLine, progress};
+pub use progress::{Progress, ProgressIter, progress};
 pub use rich::{Bundle, Rich, text};
 pub use timeit::{Left, timeit};
+pub(crate) use type_names::failure as describe_error;
 pub use variables::{Keep, KeepCopy, KeepNothing, Keepable};
 
 pub(crate) use host::Host;

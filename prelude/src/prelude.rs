@@ -117,6 +117,35 @@ pub use crate::display::progress;
 pub use crate::emit::Bundle;
 pub use crate::emit::Rich;
 
+// How do I let the reader move something?
+pub use crate::display::Progress;
+pub use crate::display::widgets::AsDebug;
+pub use crate::display::widgets::Control;
+pub use crate::display::widgets::Interact;
+pub use crate::display::widgets::Output;
+pub use crate::display::widgets::Widget;
+pub use crate::display::widgets::accordion;
+pub use crate::display::widgets::button;
+pub use crate::display::widgets::checkbox;
+pub use crate::display::widgets::dropdown;
+pub use crate::display::widgets::float_log_slider;
+pub use crate::display::widgets::float_progress;
+pub use crate::display::widgets::float_slider;
+pub use crate::display::widgets::hbox;
+pub use crate::display::widgets::html;
+pub use crate::display::widgets::int_progress;
+pub use crate::display::widgets::int_slider;
+pub use crate::display::widgets::interact;
+pub use crate::display::widgets::label;
+pub use crate::display::widgets::link;
+pub use crate::display::widgets::output;
+pub use crate::display::widgets::selection_slider;
+pub use crate::display::widgets::tab;
+pub use crate::display::widgets::text_field;
+pub use crate::display::widgets::textarea;
+pub use crate::display::widgets::toggle_buttons;
+pub use crate::display::widgets::vbox;
+
 // What does it look like as a figure?
 pub use crate::display::ColourScale;
 pub use crate::display::Normalise;

@@ -13,3 +13,4 @@ mod protocol;
 mod robustness;
 mod shared_statics;
 mod teaching;
+mod widgets;

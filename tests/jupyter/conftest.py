@@ -1,9 +1,15 @@
 """Tests that drive the installed kernel through Jupyter's own clients."""
 
+import contextlib
+import json
 import os
+import secrets
 import shutil
+import socket
 import subprocess
 import sys
+import time
+import urllib.request
 from pathlib import Path
 
 import pytest
@@ -21,6 +27,40 @@ def jupyter(*arguments, **options):
     return subprocess.run(
         [str(program), *map(str, arguments)], capture_output=True, text=True, timeout=600, **options
     )
+
+
+@contextlib.contextmanager
+def jupyterlab(folder):
+    """A JupyterLab on loopback in this folder: its address and token."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    token = secrets.token_hex(16)
+    notices = folder / "settings" / "@jupyterlab" / "apputils-extension"
+    notices.mkdir(parents=True)
+    (notices / "notification.jupyterlab-settings").write_text(json.dumps({"fetchNews": "false"}))
+    log = (folder / "lab.log").open("wb")
+    server = subprocess.Popen(
+        [str(Path(sys.executable).with_name("jupyter")), "lab", "--no-browser", "--allow-root", f"--port={port}",
+         "--ip=127.0.0.1", f"--IdentityProvider.token={token}", f"--ServerApp.root_dir={folder}",
+         "--LabApp.expose_app_in_browser=True", "--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate"],
+        stdout=log, stderr=log,
+        env=os.environ | {"JUPYTER_CONFIG_DIR": str(folder / "config"),
+                          "JUPYTERLAB_SETTINGS_DIR": str(folder / "settings")},
+    )
+    url = f"http://127.0.0.1:{port}"
+    try:
+        for _ in range(300):
+            try:
+                urllib.request.urlopen(f"{url}/api/status?token={token}", timeout=2)
+                break
+            except OSError:
+                assert server.poll() is None, (folder / "lab.log").read_text()
+                time.sleep(0.2)
+        yield url, token
+    finally:
+        server.terminate()
+        server.wait(timeout=30)
 
 
 @pytest.fixture(scope="session")

@@ -1,20 +1,13 @@
 """The quickstart: executed headlessly, exported with no network, and in a real JupyterLab."""
 
-import json
 import os
 import re
-import secrets
 import shutil
-import socket
-import subprocess
-import sys
-import time
-import urllib.request
 from pathlib import Path
 
 import nbformat
 import pytest
-from conftest import QUICKSTART
+from conftest import QUICKSTART, jupyterlab
 
 PLOTLY = "application/vnd.plotly.v1+json"
 
@@ -71,35 +64,8 @@ def lab(tmp_path_factory):
     """A JupyterLab on loopback with a copy of the quickstart."""
     folder = tmp_path_factory.mktemp("lab")
     shutil.copy(QUICKSTART, folder / "quickstart.ipynb")
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    token = secrets.token_hex(16)
-    notices = folder / "settings" / "@jupyterlab" / "apputils-extension"
-    notices.mkdir(parents=True)
-    (notices / "notification.jupyterlab-settings").write_text(json.dumps({"fetchNews": "false"}))
-    log = (folder / "lab.log").open("wb")
-    server = subprocess.Popen(
-        [str(Path(sys.executable).with_name("jupyter")), "lab", "--no-browser", "--allow-root", f"--port={port}",
-         "--ip=127.0.0.1", f"--IdentityProvider.token={token}", f"--ServerApp.root_dir={folder}",
-         "--LabApp.expose_app_in_browser=True", "--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate"],
-        stdout=log, stderr=log,
-        env=os.environ | {"JUPYTER_CONFIG_DIR": str(folder / "config"),
-                          "JUPYTERLAB_SETTINGS_DIR": str(folder / "settings")},
-    )
-    url = f"http://127.0.0.1:{port}"
-    try:
-        for _ in range(300):
-            try:
-                urllib.request.urlopen(f"{url}/api/status?token={token}", timeout=2)
-                break
-            except OSError:
-                assert server.poll() is None, (folder / "lab.log").read_text()
-                time.sleep(0.2)
+    with jupyterlab(folder) as (url, token):
         yield folder, url, token
-    finally:
-        server.terminate()
-        server.wait(timeout=30)
 
 
 # Waits for the notebook in front, runs all its cells as the menu does, and answers with what it then holds.

@@ -367,6 +367,11 @@ impl FrontEnd {
         assert!(outputs.messages.is_empty(), "{outputs:#?}");
     }
 
+    /// What was published for a message that has no reply, from busy to idle.
+    pub fn collect_published(&mut self, id: &str) -> Outputs {
+        self.outputs_of(id)
+    }
+
     /// Ends the kernel without asking, for programs that leave things behind.
     pub fn kill(&mut self) {
         self.ended = true;

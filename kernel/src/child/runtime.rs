@@ -85,7 +85,8 @@ fn serve() -> Result<(), String> {
                 }
             }
             Work::Event { cell, comm, data } => {
-                begin(cell);
+                // The engine runs no cell, so nothing here is said to it.
+                enter(cell);
                 tell(&comm, &data);
                 end(cell);
             }
@@ -242,8 +243,12 @@ fn tell(comm: &str, data: &str) {
 }
 
 fn begin(cell: CellId) {
-    threads::enter(cell);
     door::begin_control();
+    enter(cell);
+}
+
+fn enter(cell: CellId) {
+    threads::enter(cell);
     door::send(&Frame::Started { cell }, &[]);
     if let Some(cell_begin) = PRELUDE.get().and_then(|prelude| prelude.cell_begin) {
         // SAFETY: takes no arguments, and catches its own panics.

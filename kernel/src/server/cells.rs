@@ -1,11 +1,12 @@
 //! Which request started which cell, and what becomes of the cell's output.
 
+use super::comms::Comms;
 use crate::bridge::Output;
 use crate::wire::{Iopub, Message, Text};
 use ferrolens_frames::{Bundle, CellId, Frame};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
-use std::sync::{Mutex, MutexGuard};
+use std::sync::{Arc, Mutex, MutexGuard};
 use tokio::sync::mpsc;
 
 /// How many past cells can still put out something, from a thread that outlived them.
@@ -36,21 +37,26 @@ pub struct Cells {
     iopub: Iopub,
     inputs: mpsc::UnboundedSender<InputAsked>,
     id: String,
+    comms: Arc<Comms>,
+    ends: Mutex<Option<mpsc::UnboundedReceiver<CellId>>>,
 }
 
 impl Cells {
     pub(super) fn new(
         iopub: Iopub,
         id: String,
-    ) -> (std::sync::Arc<Self>, mpsc::UnboundedReceiver<InputAsked>) {
+    ) -> (Arc<Self>, mpsc::UnboundedReceiver<InputAsked>) {
         let (inputs, asked) = mpsc::unbounded_channel();
+        let (comms, ends) = Comms::new(iopub.clone(), id.clone());
         (
-            std::sync::Arc::new(Self {
+            Arc::new(Self {
                 table: Mutex::default(),
                 values: Mutex::default(),
                 iopub,
                 inputs,
                 id,
+                comms,
+                ends: Mutex::new(Some(ends)),
             }),
             asked,
         )
@@ -92,8 +98,22 @@ impl Cells {
         id
     }
 
+    /// The comms of this kernel.
+    pub(super) fn comms(&self) -> &Comms {
+        &self.comms
+    }
+
+    /// Hears of each cell whose code has ended. There is one listener.
+    pub(super) fn ends(&self) -> Option<mpsc::UnboundedReceiver<CellId>> {
+        self.ends.lock().ok().and_then(|mut ends| ends.take())
+    }
+
     /// Turns output into a message. Called from the bridge's threads.
     pub fn take(&self, output: Output) {
+        if let Frame::Hello { .. } = output.frame {
+            self.comms.child_has_started();
+            return;
+        }
         let cell = {
             let table = self.lock();
             // The oldest cells are forgotten; their late output goes to the newest.
@@ -110,6 +130,9 @@ impl Cells {
             if let Frame::Stream { .. } = output.frame {
                 eprint!("{}", String::from_utf8_lossy(&output.body));
             }
+            return;
+        };
+        let Some(output) = self.comms.take(output, &cell.parent) else {
             return;
         };
         if let Frame::Input {
@@ -187,7 +210,8 @@ impl Cells {
             | Frame::CommOpen { .. }
             | Frame::CommMessage { .. }
             | Frame::CommClose { .. }
-            | Frame::Capture { .. } => {}
+            | Frame::Capture { .. }
+            | Frame::Caught { .. } => {}
         }
     }
 

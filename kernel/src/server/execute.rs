@@ -19,6 +19,14 @@ pub(super) struct Queued {
     message: Message,
     request: ExecuteRequest,
     count: usize,
+    turn: u64,
+}
+
+impl Queued {
+    /// Its place among what front ends sent, events of widgets included.
+    pub(super) fn turn(&self) -> u64 {
+        self.turn
+    }
 }
 
 /// A cell that has run.
@@ -40,6 +48,7 @@ impl Server {
                     message,
                     request,
                     count: 0,
+                    turn: self.events.turn(),
                 });
             }
             Err(error) => {
@@ -54,7 +63,7 @@ impl Server {
 
     /// Starts the next cell when none runs.
     pub(super) async fn start_next(&mut self, done: &mpsc::UnboundedSender<Done>) {
-        if self.running.is_some() {
+        if self.running.is_some() || self.events.is_running() || self.start_event().await {
             return;
         }
         let Some(mut next) = self.queue.pop_front() else {

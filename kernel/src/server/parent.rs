@@ -16,16 +16,55 @@ pub(super) async fn leave() {
     }
 }
 
-/// Whether the program that started this kernel executes notebooks with nobody watching.
-pub fn is_headless() -> bool {
+/// Which kind of program started this kernel: `lab`, `notebook`, `console`, `headless`, or `unknown`.
+pub fn front_end() -> &'static str {
     let command = std::env::var(PARENT_ENV)
         .ok()
         .and_then(|pid| std::fs::read(format!("/proc/{pid}/cmdline")).ok())
         .unwrap_or_default();
-    let command = String::from_utf8_lossy(&command).into_owned();
-    ["nbconvert", "nbclient", "papermill", "jupyter-execute"]
+    kind_of(&String::from_utf8_lossy(&command))
+}
+
+/// Whether the program that started this kernel executes notebooks with nobody watching.
+pub fn is_headless() -> bool {
+    front_end() == "headless"
+}
+
+/// The kind of a program by its command line, whose arguments end in null bytes. The first few say
+/// which program it is; a file's name among the later ones may hold any word.
+fn kind_of(command: &str) -> &'static str {
+    const KINDS: [(&str, &str); 11] = [
+        ("nbconvert", "headless"),
+        ("nbclient", "headless"),
+        ("papermill", "headless"),
+        ("execute", "headless"),
+        ("console", "console"),
+        ("qtconsole", "console"),
+        ("lab", "lab"),
+        ("labhub", "lab"),
+        ("singleuser", "lab"),
+        ("notebook", "notebook"),
+        ("server", "lab"),
+    ];
+    let words: Vec<&str> = command
+        .split('\0')
+        .take(4)
+        .map(|word| word.rsplit('/').next().unwrap_or(word))
+        .collect();
+    let named = |part: &str| {
+        words.iter().any(|word| {
+            // `python -c` has the program itself as an argument.
+            let is_program = ["nbclient", "nbconvert", "papermill"].contains(&part);
+            (is_program && word.contains(part))
+                || word
+                    .split('-')
+                    .any(|piece| piece.strip_prefix("jupyter").unwrap_or(piece) == part)
+        })
+    };
+    KINDS
         .iter()
-        .any(|name| command.contains(name))
+        .find(|(part, _)| named(part))
+        .map_or("unknown", |(_, kind)| kind)
 }
 
 /// Returns at Ctrl-C.
@@ -60,6 +99,46 @@ async fn parent_is_gone() {
         let gone = unsafe { libc::kill(parent, 0) } != 0;
         if orphaned || gone {
             return;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::kind_of;
+
+    #[test]
+    fn a_front_end_is_known_by_its_command() {
+        for (command, kind) in [
+            ("/env/bin/python3\0/env/bin/jupyter-lab\0--port=8888", "lab"),
+            (
+                "python\0/env/bin/jupyter\0lab\0--ServerApp.root_dir=/x/nbconvert",
+                "lab",
+            ),
+            ("python\0-m\0jupyterlab\0", "lab"),
+            (
+                "python\0/env/bin/jupyterhub-singleuser\0--ip=0.0.0.0",
+                "lab",
+            ),
+            ("python\0/env/bin/jupyter-notebook\0", "notebook"),
+            (
+                "python\0/env/bin/jupyter-console\0--kernel\0ferrolens",
+                "console",
+            ),
+            (
+                "python\0/env/bin/jupyter-nbconvert\0--to\0notebook\0--execute",
+                "headless",
+            ),
+            ("python\0/env/bin/jupyter-execute\0lab.ipynb", "headless"),
+            ("/env/bin/python\0/env/bin/papermill\0in.ipynb", "headless"),
+            (
+                "python\0-c\0import nbclient; nbclient.execute()\0",
+                "headless",
+            ),
+            ("python\0-m\0pytest\0tests/jupyter", "unknown"),
+            ("", "unknown"),
+        ] {
+            assert_eq!(kind_of(command), kind, "{command}");
         }
     }
 }

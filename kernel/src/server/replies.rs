@@ -4,11 +4,8 @@ use super::Server;
 use crate::assist;
 use crate::session::Completions;
 use crate::wire::{Channel, Message};
-use jupyter_protocol::{
-    CommInfoReply, ExecutionState, IsCompleteReply, IsCompleteReplyStatus, ReplyStatus, Status,
-};
+use jupyter_protocol::{ExecutionState, IsCompleteReply, IsCompleteReplyStatus, Status};
 use serde_json::{Value, json};
-use std::collections::HashMap;
 
 impl Server {
     /// The content of the reply; `None` for messages that have none.
@@ -23,17 +20,8 @@ impl Server {
             "inspect_request" => {
                 Some(json!({"status": "ok", "found": false, "data": {}, "metadata": {}}))
             }
-            "comm_info_request" => {
-                let reply = CommInfoReply {
-                    status: ReplyStatus::Ok,
-                    comms: HashMap::new(),
-                    error: None,
-                };
-                serde_json::to_value(reply).ok()
-            }
+            "comm_info_request" => Some(self.comm_info(content)),
             "connect_request" => Some(json!({"status": "ok"})),
-            // No comm is open yet: messages to one are for a session that has ended.
-            "comm_open" | "comm_msg" | "comm_close" => None,
             other if other.ends_with("_request") => Some(json!({
                 "status": "error",
                 "ename": "NotSupported",

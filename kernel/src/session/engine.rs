@@ -354,6 +354,12 @@ impl Interpreter for Engine {
         commands::end(self, cell)
     }
 
+    fn revive(&mut self) -> CellError {
+        self.before = self.types();
+        self.bridge.settle_dead();
+        self.restart(&Cell::default())
+    }
+
     fn warm_up(&mut self) {
         let _ = self.context.completions(WARM_UP, WARM_UP.len());
     }

@@ -125,6 +125,13 @@ impl Interrupt {
         }
     }
 
+    /// A front end's event runs in the child as this cell, or has ended.
+    pub fn enter_event(&self, cell: Option<CellId>) {
+        let mut state = self.lock();
+        state.asked = None;
+        state.phase = cell.map_or(Phase::Idle, Phase::Running);
+    }
+
     /// Whether the cell that ran last was asked to stop.
     pub(super) fn was_asked(&self) -> bool {
         self.lock().asked.is_some()

@@ -101,6 +101,13 @@ pub enum Frame {
         value: String,
         at: Option<SourcePlace>,
     },
+    /// Code whose output is shown in a place of its own failed there, and its cell goes on: the callback
+    /// of a widget. The name and value are those of [`Frame::Failed`].
+    Caught {
+        cell: CellId,
+        name: String,
+        value: String,
+    },
     /// The cell asked for a line of input, and waits.
     Input {
         cell: CellId,

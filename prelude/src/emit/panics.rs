@@ -51,9 +51,14 @@ pub(super) fn install() {
 
 /// Reports the panic that has just unwound the cell. The kernel's generated code calls it.
 pub fn cell_panicked() {
+    take("the cell was unwound without a message").report();
+    control(PANICKED);
+}
+
+/// The panic that has just unwound this thread; `silent` is its message where nobody reported one.
+pub(super) fn take(silent: &str) -> Failure {
     let here = UNREPORTED.with_borrow_mut(Option::take);
-    let elsewhere = take_elsewhere();
-    let failure = match (here, elsewhere) {
+    match (here, take_elsewhere()) {
         (Some(here), _) => here.failure(),
         (None, Some(elsewhere)) => Failure {
             thread: Some(elsewhere.thread.clone()),
@@ -61,12 +66,10 @@ pub fn cell_panicked() {
         },
         (None, None) => Failure {
             name: "panic".to_owned(),
-            value: "the cell was unwound without a message".to_owned(),
+            value: silent.to_owned(),
             ..Failure::default()
         },
-    };
-    failure.report();
-    control(PANICKED);
+    }
 }
 
 /// Writes a panic that the cell caught itself to stderr. Called when a cell has ended.

@@ -30,6 +30,13 @@ pub trait Rich {
 
     /// Called right before the bundle is sent, for what must be in the notebook before it.
     fn prepare(&self) {}
+
+    /// The name and message of an error, where the value is one: where values are shown in place of
+    /// each other, it is shown as such.
+    #[doc(hidden)]
+    fn failure(&self) -> Option<(String, String)> {
+        None
+    }
 }
 
 impl<T: Rich + ?Sized> Rich for &T {
@@ -39,6 +46,10 @@ impl<T: Rich + ?Sized> Rich for &T {
 
     fn prepare(&self) {
         (**self).prepare();
+    }
+
+    fn failure(&self) -> Option<(String, String)> {
+        (**self).failure()
     }
 }
 
@@ -50,6 +61,10 @@ impl<T: Rich + ?Sized> Rich for &mut T {
     fn prepare(&self) {
         (**self).prepare();
     }
+
+    fn failure(&self) -> Option<(String, String)> {
+        (**self).failure()
+    }
 }
 
 impl<T: Rich + ?Sized> Rich for Box<T> {
@@ -60,6 +75,10 @@ impl<T: Rich + ?Sized> Rich for Box<T> {
     fn prepare(&self) {
         (**self).prepare();
     }
+
+    fn failure(&self) -> Option<(String, String)> {
+        (**self).failure()
+    }
 }
 
 impl<T: Rich + ?Sized> Rich for std::sync::Arc<T> {
@@ -69,6 +88,10 @@ impl<T: Rich + ?Sized> Rich for std::sync::Arc<T> {
 
     fn prepare(&self) {
         (**self).prepare();
+    }
+
+    fn failure(&self) -> Option<(String, String)> {
+        (**self).failure()
     }
 }
 
@@ -82,6 +105,10 @@ impl<T: Rich> Rich for Option<T> {
         if let Some(value) = self {
             value.prepare();
         }
+    }
+
+    fn failure(&self) -> Option<(String, String)> {
+        self.as_ref().and_then(Rich::failure)
     }
 }
 
@@ -97,6 +124,13 @@ impl<T: Rich, E: std::fmt::Debug> Rich for Result<T, E> {
     fn prepare(&self) {
         if let Ok(value) = self {
             value.prepare();
+        }
+    }
+
+    fn failure(&self) -> Option<(String, String)> {
+        match self {
+            Ok(value) => value.failure(),
+            Err(error) => Some(super::type_names::failure(error)),
         }
     }
 }

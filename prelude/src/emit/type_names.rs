@@ -18,6 +18,17 @@ pub(super) fn short(full: &str) -> String {
     out
 }
 
+/// The name and the message of an error of which only `Debug` is known.
+pub(crate) fn failure<E: std::fmt::Debug>(error: &E) -> (String, String) {
+    let value = format!("{error:?}");
+    let was_interrupted = value.contains(super::interrupt::MESSAGE);
+    let name = match was_interrupted {
+        true => "Interrupted".to_owned(),
+        false => short(std::any::type_name::<E>()),
+    };
+    (name, value)
+}
+
 fn short_path(path: &str) -> String {
     let parts: Vec<&str> = path.split("::").collect();
     match parts.as_slice() {

@@ -110,7 +110,7 @@ mod tests {
         let (done, ended) = mpsc::channel();
         let said = Mutex::new(String::new());
         std::thread::scope(|scope| {
-            scope.spawn(move || {
+            scope.spawn(|| {
                 follow(&file, &ended, |text| {
                     said.lock().expect("no panic").push_str(text)
                 })

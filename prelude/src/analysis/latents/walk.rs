@@ -4,7 +4,7 @@ use super::progress::{Progress, Storage};
 use crate::data::{
     Corpus, Fingerprint, Kept, Record, TokenBatch, Window, by_position, chosen, of_model,
 };
-use crate::emit::{ProgressLine, check_interrupt};
+use crate::emit::{self, check_interrupt};
 use crate::error::{Error, Result};
 use crate::model::{HookPoint, HookedTransformer};
 use crate::sae::Sae;
@@ -86,7 +86,8 @@ impl Walk {
             return Ok(collector);
         }
         let tokens = |batch: usize| batches.get(batch).map_or(0, |batch| batch.tokens());
-        let mut line = ProgressLine::new(format!("{label}, tokens"), Some(self.corpus.tokens()))
+        let mut line = emit::Progress::new(self.corpus.tokens())
+            .labelled(format!("{label}, tokens"))
             .resumed_at((0..progress.at.batches).map(tokens).sum());
         while let Some(batch) = batches.get(progress.at.batches) {
             let walked = self.walk_batch(&batch, &mut progress, &mut collector);

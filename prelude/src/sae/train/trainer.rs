@@ -6,7 +6,7 @@ use super::history::{self, LogFile, Metrics, Observer};
 use super::lane::{Lane, Updated};
 use super::source::ActivationSource;
 use super::{backward, checkpoint};
-use crate::emit::check_interrupt;
+use crate::emit::{Progress, check_interrupt};
 use crate::error::{Error, Result, suggestion};
 use crate::model::{HookedTransformer, IntoFilter};
 use crate::sae::Sae;
@@ -15,7 +15,10 @@ use polars::prelude::DataFrame;
 use serde_json::{Map, Value, json};
 use std::fmt;
 use std::path::{Path, PathBuf};
-use std::time::Instant;
+use std::time::{Duration, Instant};
+
+/// A training that takes longer shows how far it is.
+const LONG: Duration = Duration::from_secs(2);
 
 /// Trains one autoencoder, or one for each of several hook points on the same forward passes.
 ///
@@ -193,9 +196,14 @@ impl SaeTrainer {
     pub fn run(&mut self, steps: u64) -> Result<()> {
         let end = self.step + steps;
         let mut outcome = Ok(());
+        let mut line = Progress::new(usize::try_from(steps).ok())
+            .labelled("training, steps")
+            .after(LONG);
         while outcome.is_ok() && self.step < end {
             outcome = self.one_step();
+            line.advance(usize::from(outcome.is_ok()));
         }
+        drop(line);
         for observer in &mut self.observers {
             observer.on_pause();
         }
