@@ -70,6 +70,8 @@ pub trait Interpreter {
 pub struct Outcome {
     /// A value that the cell's commands returned; values of Rust expressions come as frames.
     pub value: Option<Bundle>,
+    /// What a front end shows beside the notebook, where it has a pager.
+    pub page: Option<Bundle>,
     /// What went wrong.
     pub error: Option<CellError>,
 }
@@ -149,6 +151,7 @@ impl Session {
         let _ = self.tasks.send(Task::Execute { cell, done });
         outcome.await.unwrap_or_else(|_| Outcome {
             value: None,
+            page: None,
             error: Some(CellError::plain(
                 "kernel error",
                 "The kernel's interpreter has failed. Restart the kernel.",
@@ -238,6 +241,7 @@ impl Tasks {
                     let _ = done.send(Outcome {
                         error: Some(CellError::plain("kernel error", why)),
                         value: None,
+                        page: None,
                     });
                 }
                 Task::Complete { done, .. } => drop(done.send(Completions::default())),
@@ -277,6 +281,7 @@ mod tests {
         fn end(&mut self, cell: &Cell) -> Begun {
             Begun::Ended(Outcome {
                 value: None,
+                page: None,
                 error: Some(CellError::plain(&cell.title, &cell.code)),
             })
         }

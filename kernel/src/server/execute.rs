@@ -164,6 +164,10 @@ impl Server {
         let reply = reply(cell.count, outcome.error.as_ref());
         let mut reply = serde_json::to_value(reply).unwrap_or_else(|_| json!({}));
         reply["user_expressions"] = done.expressions.into();
+        if let Some(page) = outcome.page {
+            // The protocol crate's type has no room for the field that says what it is.
+            reply["payload"] = json!([{"source": "page", "data": page, "start": 0}]);
+        }
         self.reply(cell.channel, &cell.message, &reply).await;
         self.status(header, ExecutionState::Idle).await;
     }

@@ -218,6 +218,17 @@ enum Now {
 
 /// Begins a cell.
 pub(super) fn begin(engine: &mut Engine, cell: &Cell) -> Begun {
+    if let Some(page) = documentation::page(engine, &cell.code) {
+        let (page, error) = match page {
+            Ok(page) => (Some(page), None),
+            Err(error) => (None, Some(error)),
+        };
+        return Begun::Ended(Outcome {
+            value: None,
+            page,
+            error,
+        });
+    }
     match Plan::read(&cell.title, &cell.code) {
         Ok(plan) => {
             engine.progress = Progress {
@@ -228,6 +239,7 @@ pub(super) fn begin(engine: &mut Engine, cell: &Cell) -> Begun {
         }
         Err(error) => Begun::Ended(Outcome {
             value: None,
+            page: None,
             error: Some(error),
         }),
     }
@@ -339,7 +351,11 @@ fn finish(engine: &mut Engine, cell: &Cell, error: Option<CellError>) -> Begun {
     {
         engine.bridge.tell(cell.id, &format!("{line}\n"));
     }
-    Begun::Ended(Outcome { value, error })
+    Begun::Ended(Outcome {
+        value,
+        page: None,
+        error,
+    })
 }
 
 /// An error that a command itself found.

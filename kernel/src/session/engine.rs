@@ -276,6 +276,7 @@ impl Engine {
             self.fates.failed(&source, &self.before, &self.types());
             return Begun::Ended(Outcome {
                 value: None,
+                page: None,
                 error: Some(compile_error::cell_error(&[error])),
             });
         }
@@ -294,6 +295,7 @@ impl Engine {
                 self.interrupt.enter(Phase::Idle);
                 Begun::Ended(Outcome {
                     value: self.value.take(),
+                    page: None,
                     error: None,
                 })
             }
@@ -312,6 +314,7 @@ impl Engine {
                 self.places.forget();
                 Begun::Ended(Outcome {
                     value: None,
+                    page: None,
                     error: Some(shown),
                 })
             }
@@ -340,6 +343,7 @@ impl Engine {
         };
         Outcome {
             value: self.value.take(),
+            page: None,
             error,
         }
     }
