@@ -78,6 +78,8 @@ struct Run {
     source: Arc<Source>,
     line: usize,
     column: usize,
+    /// Whether the engine opened a bracket on the line before: the place of what is called there.
+    is_wrapped: bool,
 }
 
 impl Places {
@@ -130,7 +132,7 @@ impl Places {
 
     /// The place in a cell of one in what the engine compiled last, which need not run.
     pub(super) fn find_compiled(&self, at: &SourcePlace) -> Option<Place> {
-        self.compiled().0.place(at.line as usize)
+        self.compiled().0.place_of_call(at.line as usize)
     }
 
     /// The place in a cell of one in a library.
@@ -148,7 +150,7 @@ impl Places {
             None if at.file == "src/lib.rs" => known.latest.clone(),
             None => return None,
         };
-        compiled.place(at.line as usize)
+        compiled.place_of_call(at.line as usize)
     }
 
     fn lock(&self) -> MutexGuard<'_, Known> {
@@ -216,6 +218,10 @@ impl Compiled {
                 source: cell.source.clone(),
                 line: statement.line,
                 column: statement.column,
+                is_wrapped: start
+                    .checked_sub(1)
+                    .and_then(|before| lines.get(before))
+                    .is_some_and(|line| line == "(" || line.ends_with("&(")),
             });
             start + own.len()
         };
@@ -236,6 +242,16 @@ impl Compiled {
         }
         runs.sort_unstable_by_key(|run| run.start);
         Self { runs }
+    }
+
+    /// The place of a line from which something was called: the brackets that the engine puts around a
+    /// cell's last expression begin a line before it.
+    fn place_of_call(&self, line: usize) -> Option<Place> {
+        let is_bracket = self
+            .runs
+            .binary_search_by_key(&(line + 1), |run| run.start)
+            .is_ok_and(|next| self.runs.get(next).is_some_and(|run| run.is_wrapped));
+        self.place(if is_bracket { line + 1 } else { line })
     }
 
     /// The place of a compiled line, counted from 1.
@@ -355,7 +371,7 @@ mod tests {
         let map = Compiled::read(compiled, &cells);
         let found: Vec<String> = (1..=compiled.lines().count())
             .filter_map(|line| {
-                let place = map.place(line)?;
+                let place = map.place_of_call(line)?;
                 let (title, at, column) = (&place.source.title, place.line, place.column_offset);
                 Some(format!("{line}: {title} {at} {column}"))
             })
@@ -378,6 +394,7 @@ mod tests {
                 "6: b 4 0",
                 "7: b 4 11",
                 "8: b 5 0",
+                "9: b 6 0",
                 "10: b 6 0",
             ],
         );

@@ -102,10 +102,10 @@ fn sentence(failure: &Failure, places: &Places) -> String {
     if let (true, Some(at)) = (is_library, &failure.at) {
         let place = format!("{}:{}", library_file(&at.file), at.line);
         text.push_str(&match &failure.inside {
-            Some(function) => format!("\nIt happened in `{function}` ({place})."),
-            None if place.starts_with("library/") => {
+            _ if place.starts_with("library/") => {
                 format!("\nIt happened in the standard library ({place}).")
             }
+            Some(function) => format!("\nIt happened in `{function}` ({place})."),
             None => format!("\nIt happened in a library ({place})."),
         });
     }

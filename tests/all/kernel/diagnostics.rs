@@ -1,6 +1,10 @@
 //! What a reader sees of a cell that does not compile, or fails.
 
-use ferrolens_tests::FrontEnd;
+use ferrolens_tests::{FrontEnd, Reply};
+use std::time::Duration;
+
+/// The kernels of these tests start beside each other.
+const PATIENCE: Duration = Duration::from_secs(300);
 
 /// Names that only what the engine puts around a cell has.
 const WRAPPING: &[&str] = &[
@@ -17,36 +21,71 @@ const WRAPPING: &[&str] = &[
 /// A cell, and lines of its traceback; with none, the cell must succeed.
 type Case = (&'static str, &'static [&'static str]);
 
-/// Runs the cells in one kernel, the first as number 1.
+/// Runs the cells in one kernel, the first as number 1, and tells of all that is not as expected.
 fn check(cases: &[Case]) {
     let mut front_end = FrontEnd::start();
+    front_end.wait_at_most(PATIENCE);
+    let mut wrong = Vec::new();
     for (cell, expected) in cases {
         let reply = front_end.execute(cell);
-        if expected.is_empty() {
-            reply.ok();
+        if (reply.status() == "ok") != expected.is_empty() {
+            wrong.push(format!("{cell}\nends as {:#?}", reply.content));
             continue;
         }
-        let reply = reply.failed();
-        let traceback = reply.traceback();
+        if expected.is_empty() {
+            continue;
+        }
+        let traceback = reply.failed_with();
         for line in *expected {
-            assert!(
-                traceback.contains(line),
-                "{cell}\nshould say\n{line}\nand says\n{traceback}"
-            );
+            if !traceback.plain.contains(line) {
+                wrong.push(format!(
+                    "{cell}\nshould say\n{line}\nand says\n{}",
+                    traceback.plain
+                ));
+            }
         }
-        let all = format!(
-            "{traceback}{}{}",
-            reply.content,
-            reply.outputs.text("stderr")
-        );
         for name in WRAPPING {
-            assert!(!all.contains(name), "{cell}\nspeaks of {name}:\n{all}");
+            if traceback.all.contains(name) {
+                wrong.push(format!("{cell}\nspeaks of {name}:\n{}", traceback.all));
+            }
         }
-        assert!(
-            reply.content["traceback"].to_string().contains("\\u001b["),
-            "{cell}\nhas no colours"
-        );
+        if !traceback.is_coloured {
+            wrong.push(format!("{cell}\nhas no colours"));
+        }
     }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n\n"));
+}
+
+/// What a cell that failed says.
+struct Said {
+    /// The traceback without colours.
+    plain: String,
+    /// That and everything else.
+    all: String,
+    is_coloured: bool,
+}
+
+trait FailedWith {
+    fn failed_with(self) -> Said;
+}
+
+impl FailedWith for Reply {
+    fn failed_with(self) -> Said {
+        let reply = self.failed();
+        let plain = reply.traceback();
+        Said {
+            all: format!("{plain}{}{}", reply.content, reply.outputs.text("stderr")),
+            is_coloured: reply.content["traceback"].to_string().contains("\\u001b["),
+            plain,
+        }
+    }
+}
+
+/// The traceback of a cell that must fail.
+fn traceback(front_end: &mut FrontEnd, cell: &str) -> String {
+    let reply = front_end.execute(cell);
+    assert_eq!(reply.status(), "error", "{cell}");
+    reply.failed_with().plain
 }
 
 #[test]
@@ -277,18 +316,17 @@ fn a_notebooks_reader_is_told_what_to_do() {
 #[test]
 fn a_panic_shows_the_users_calls_the_most_recent_last() {
     let mut front_end = FrontEnd::start();
+    front_end.wait_at_most(PATIENCE);
     front_end
         .execute(
             "fn pick(v: &[i32], at: usize) -> i32 {\n    v[at]\n}\n\nstruct Table(Vec<i32>);\nimpl Table {\n    \
              #[inline(never)]\n    fn get(&self, at: usize) -> i32 {\n        pick(&self.0, at)\n    }\n}",
         )
         .ok();
-    let traceback = front_end
-        .execute(
-            "let table = Table(vec![1]);\n\nfor at in 0..9 { println!(\"{}\", table.get(at)); }",
-        )
-        .failed()
-        .traceback();
+    let said = traceback(
+        &mut front_end,
+        "let table = Table(vec![1]);\n\nfor at in 0..9 { println!(\"{}\", table.get(at)); }",
+    );
     let order = [
         "cell [2], line 3",
         "for at in 0..9",
@@ -298,51 +336,47 @@ fn a_panic_shows_the_users_calls_the_most_recent_last() {
         "v[at]",
         "panic: index out of bounds",
     ];
-    let places: Vec<Option<usize>> = order.iter().map(|line| traceback.find(line)).collect();
+    let places: Vec<Option<usize>> = order.iter().map(|line| said.find(line)).collect();
     assert!(
         places.iter().all(Option::is_some) && places.is_sorted(),
-        "{places:?}\n{traceback}"
+        "{places:?}\n{said}"
     );
     for name in ["evcxr", "std::", "core::", "lib.rs", "run_user_code"] {
-        assert!(!traceback.contains(name), "{name} in\n{traceback}");
+        assert!(!said.contains(name), "{name} in\n{said}");
     }
     // A closure that an earlier cell defined is where it was.
     front_end
         .execute("// one\nlet boxed: Box<dyn Fn(usize) -> i32> = Box::new(|at: usize| {\n    let v = vec![1];\n    v[at]\n});")
         .ok();
-    let traceback = front_end
-        .execute("let x = 1;\nboxed(4)")
-        .failed()
-        .traceback();
+    let said = traceback(&mut front_end, "let x = 1;\nboxed(4)");
     assert!(
-        traceback.contains("cell [4], line 2")
-            && traceback.contains("cell [3], line 4, in a closure"),
-        "{traceback}"
+        said.contains("cell [4], line 2") && said.contains("cell [3], line 4, in a closure"),
+        "{said}"
     );
-    let traceback = front_end
-        .execute("fn deep(n: u32) -> u32 {\n    if n == 0 { panic!(\"bottom\") }\n    1 + deep(std::hint::black_box(n - 1))\n}\ndeep(50)")
-        .failed()
-        .traceback();
+    let said = traceback(
+        &mut front_end,
+        "fn deep(n: u32) -> u32 {\n    if n == 0 { panic!(\"bottom\") }\n    1 + deep(std::hint::black_box(n - 1))\n}\ndeep(50)",
+    );
     assert!(
-        traceback.contains("called again") && traceback.contains("line 2, in deep"),
-        "{traceback}"
+        said.contains("called again") && said.contains("line 2, in deep"),
+        "{said}"
     );
     // Through a library, and inside one.
-    let traceback = front_end
-        .execute("fn three(x: i32) -> i32 { if x == 3 { panic!(\"three\") } else { x } }\n[1, 2, 3].iter().map(|x| three(*x)).sum::<i32>()")
-        .failed()
-        .traceback();
-    assert!(
-        traceback.contains("cell [6], line 2") && traceback.contains("cell [6], line 1, in three"),
-        "{traceback}"
+    let said = traceback(
+        &mut front_end,
+        "fn three(x: i32) -> i32 { if x == 3 { panic!(\"three\") } else { x } }\n[1, 2, 3].iter().map(|x| three(*x)).sum::<i32>()",
     );
-    let traceback = front_end
-        .execute("let d = ndarray_like();\nfn ndarray_like() -> Vec<u8> { let mut v: Vec<u8> = Vec::new(); v.reserve(usize::MAX); v }")
-        .failed()
-        .traceback();
     assert!(
-        traceback.contains("capacity overflow") && traceback.contains("line 2, in ndarray_like"),
-        "{traceback}"
+        said.contains("cell [6], line 2") && said.contains("cell [6], line 1, in three"),
+        "{said}"
+    );
+    let said = traceback(
+        &mut front_end,
+        "let d = grow();\nfn grow() -> Vec<u8> { let mut v: Vec<u8> = Vec::new(); v.reserve(std::hint::black_box(usize::MAX)); v }",
+    );
+    assert!(
+        said.contains("capacity overflow") && said.contains("line 2, in grow"),
+        "{said}"
     );
     // Other threads.
     let reply = front_end
@@ -353,13 +387,13 @@ fn a_panic_shows_the_users_calls_the_most_recent_last() {
         said.contains("thread 'worker' panicked at cell [8], line 3"),
         "{said}"
     );
-    let traceback = front_end
-        .execute("use rayon::prelude::*;\n(0..4).into_par_iter().map(|i| {\n    if i == 3 { panic!(\"four\") }\n    i\n}).sum::<i32>()")
-        .failed()
-        .traceback();
+    let said = traceback(
+        &mut front_end,
+        "use rayon::prelude::*;\n(0..4).into_par_iter().map(|i| {\n    if i == 3 { panic!(\"four\") }\n    i\n}).sum::<i32>()",
+    );
     assert!(
-        traceback.contains("cell [9], line 3") && traceback.contains("panic: four"),
-        "{traceback}"
+        said.contains("cell [9], line 3") && said.contains("panic: four"),
+        "{said}"
     );
     // One that the cell catches itself.
     let reply = front_end
