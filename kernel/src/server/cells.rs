@@ -111,7 +111,7 @@ impl Cells {
     /// Turns output into a message. Called from the bridge's threads.
     pub fn take(&self, output: Output) {
         if let Frame::Hello { .. } = output.frame {
-            self.comms.child_has_started();
+            self.comms.forget_child();
             return;
         }
         let cell = {

@@ -130,8 +130,8 @@ impl Comms {
         None
     }
 
-    /// Another child has started; what the last one had opened is dead.
-    pub(super) fn child_has_started(&self) {
+    /// What the last child had opened is dead: it has gone, or another one has started.
+    pub(super) fn forget_child(&self) {
         self.lock().table.forget_child();
     }
 
@@ -332,6 +332,7 @@ impl Server {
             return;
         }
         if self.bridge.child_is_gone() {
+            self.comms().forget_child();
             let crash = self.session.revive().await;
             let shown = self.comms().crashed(cell, &crash);
             if let Some(message) = shown {

@@ -46,25 +46,25 @@ fn kind_of(command: &str) -> &'static str {
         ("notebook", "notebook"),
         ("server", "lab"),
     ];
-    let words: Vec<&str> = command
-        .split('\0')
-        .take(4)
-        .map(|word| word.rsplit('/').next().unwrap_or(word))
-        .collect();
-    let named = |part: &str| {
-        words.iter().any(|word| {
-            // `python -c` has the program itself as an argument.
-            let is_program = ["nbclient", "nbconvert", "papermill"].contains(&part);
-            (is_program && word.contains(part))
-                || word
-                    .split('-')
-                    .any(|piece| piece.strip_prefix("jupyter").unwrap_or(piece) == part)
-        })
+    let is_named = |word: &str, part: &str| {
+        // `python -c` has the program itself as an argument.
+        let is_library = ["nbclient", "nbconvert", "papermill"].contains(&part);
+        (is_library && word.contains(part))
+            || word
+                .split('-')
+                .any(|piece| piece.strip_prefix("jupyter").unwrap_or(piece) == part)
     };
-    KINDS
-        .iter()
-        .find(|(part, _)| named(part))
-        .map_or("unknown", |(_, kind)| kind)
+    let mut words = command
+        .split('\0')
+        .filter(|word| !word.starts_with("--"))
+        .take(4)
+        .map(|word| word.rsplit('/').next().unwrap_or(word));
+    words
+        .find_map(|word| {
+            let kind = KINDS.iter().find(|(part, _)| is_named(word, part))?;
+            Some(kind.1)
+        })
+        .unwrap_or("unknown")
 }
 
 /// Returns at Ctrl-C.

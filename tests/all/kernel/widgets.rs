@@ -5,6 +5,9 @@ use ferrolens_tests::{FrontEnd, Outputs, Reply};
 use serde_json::{Value, json};
 use std::time::{Duration, Instant};
 
+/// Three kernels start beside each other.
+const PATIENCE: Duration = Duration::from_secs(300);
+
 const VIEW: &str = "application/vnd.jupyter.widget-view+json";
 
 /// The widgets that a cell opened: id and state, in order.
@@ -83,6 +86,7 @@ fn states_of(front_end: &mut FrontEnd, comm: &str) -> Value {
 #[test]
 fn a_slider_runs_its_closure_and_everything_that_can_go_wrong_stays_in_place() {
     let mut front_end = FrontEnd::start();
+    front_end.wait_at_most(PATIENCE);
     front_end.execute("let kept = vec![10, 20, 30];").ok();
     let reply = front_end
         .execute(
@@ -203,6 +207,7 @@ fn a_slider_runs_its_closure_and_everything_that_can_go_wrong_stays_in_place() {
 #[test]
 fn what_is_moved_while_a_cell_runs_waits_and_is_joined() {
     let mut front_end = FrontEnd::start();
+    front_end.wait_at_most(PATIENCE);
     let reply = front_end
         .execute(
             "let slider = int_slider(0..=99);\n\
@@ -274,6 +279,7 @@ fn what_is_moved_while_a_cell_runs_waits_and_is_joined() {
 #[test]
 fn what_nobody_knows_is_harmless() {
     let mut front_end = FrontEnd::start();
+    front_end.wait_at_most(PATIENCE);
     // As nbclient, and pages that outlived a session, send them.
     for (kind, content) in [
         (

@@ -271,7 +271,7 @@ fn linked_controls_keep_in_step_and_do_not_keep_each_other() {
         link(&a, &b);
         show(&a);
         moved(&a.widget(), &json!({"value": 1}));
-        assert_eq!((a.value(), b.value()), (1.0, 0.5));
+        assert_eq!((a.value(), b.value()), (0.5, 0.5), "what both can be");
         b.set(0.25);
         assert_eq!(a.value(), 0.25);
         let weak = b.downgrade();

@@ -50,10 +50,12 @@ pub(super) enum When {
     Done(&'static str),
 }
 
+type Call = dyn FnMut(&Value) + Send;
+
 #[derive(Clone)]
 struct Callback {
     when: When,
-    call: Arc<Mutex<dyn FnMut(&Value) + Send>>,
+    call: Arc<Mutex<Call>>,
 }
 
 impl Widget {
