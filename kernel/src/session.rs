@@ -9,7 +9,7 @@ mod interrupt;
 mod nearest;
 mod panic_place;
 
-pub use commands::names as command_names;
+pub use commands::{listed as commands, names as command_names};
 pub use engine::Engine;
 pub use interrupt::Interrupt;
 
@@ -285,7 +285,10 @@ mod tests {
         assert_eq!(session.complete("abc".to_owned(), 2).await.start, 2);
         session.cell_has_ended(1);
         assert_eq!(session.complete("abc".to_owned(), 1).await.start, 1);
-        assert!(futures::poll!(&mut running).is_pending(), "another cell's end");
+        assert!(
+            futures::poll!(&mut running).is_pending(),
+            "another cell's end"
+        );
         session.cell_has_ended(2);
         assert!(running.await.error.is_some());
         drop(session);

@@ -280,7 +280,6 @@ impl Engine {
             error,
         }
     }
-
 }
 
 impl Interpreter for Engine {
@@ -297,6 +296,7 @@ impl Interpreter for Engine {
     }
 
     fn complete(&mut self, code: &str, cursor: usize) -> Completions {
+        let code = &commands::blanked(code);
         let Ok(found) = self.context.completions(code, cursor) else {
             return Completions {
                 start: cursor,
