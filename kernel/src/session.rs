@@ -18,7 +18,7 @@ mod traceback;
 mod twice;
 mod wording;
 
-pub use commands::names as command_names;
+pub use commands::{listed as commands, names as command_names};
 pub use engine::Engine;
 pub use interrupt::Interrupt;
 

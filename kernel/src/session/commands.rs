@@ -26,6 +26,8 @@ use super::{Begun, Cell, CellError, Outcome};
 use ferrolens_frames::Bundle;
 use plan::{Plan, Step};
 
+pub(super) use plan::blanked;
+
 /// A command of ours.
 pub(super) struct Command {
     /// With the colon.
@@ -189,12 +191,17 @@ const ENGINES: &[(&str, &str)] = &[
     (":version", "the engine's version"),
 ];
 
-/// The names of all commands, for completion.
+/// All commands with what they do, for completion.
+pub fn listed() -> Vec<(&'static str, &'static str)> {
+    let ours = TABLE.iter().map(|it| (it.name, it.about));
+    let mut listed: Vec<_> = ours.chain(ENGINES.iter().copied()).collect();
+    listed.sort_unstable();
+    listed
+}
+
+/// The names of all commands.
 pub fn names() -> Vec<&'static str> {
-    let engines = ENGINES.iter().map(|(name, _)| *name);
-    let mut names: Vec<&str> = TABLE.iter().map(|it| it.name).chain(engines).collect();
-    names.sort_unstable();
-    names
+    listed().into_iter().map(|(name, _)| name).collect()
 }
 
 /// What the interpreter does with a cell, and how far it is.

@@ -369,6 +369,7 @@ impl Interpreter for Engine {
     }
 
     fn complete(&mut self, code: &str, cursor: usize) -> Completions {
+        let code = &commands::blanked(code);
         let Ok(found) = self.context.completions(code, cursor) else {
             return Completions {
                 start: cursor,

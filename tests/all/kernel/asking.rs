@@ -41,7 +41,7 @@ fn a_question_can_be_interrupted_and_nobody_can_be_asked_twice() {
     front_end.answer(&question, "late");
     let cell = front_end.submit("input(\"Now? \")?", json!({"allow_stdin": true}));
     assert_eq!(front_end.answer_input("now")["prompt"], "Now? ");
-    assert_eq!(front_end.collect(&cell).ok().outputs.result(), "now");
+    assert_eq!(front_end.collect(&cell).ok().outputs.result(), "\"now\"");
 
     let reply = front_end.execute("password(\"Token: \")?").failed();
     assert!(

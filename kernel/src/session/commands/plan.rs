@@ -52,7 +52,7 @@ impl Plan {
         let mut repeated = false;
         for line in lines.by_ref() {
             let text = line.trim_end_matches(['\n', '\r']);
-            let end = &line[text.len()..];
+            let end = line.get(text.len()..).unwrap_or_default();
             let kept = if let Some(shell) = text.strip_prefix('!') {
                 plan.steps.push_back(Step::Shell {
                     line: shell.trim().to_owned(),
@@ -70,7 +70,7 @@ impl Plan {
                     Taken::Repeats => {
                         repeated = true;
                         rest.push_str(
-                            "::ferrolens::emit::timeit(|| -> ::std::result::Result<(), \
+                            "ferrolens::emit::timeit(|| -> ::std::result::Result<(), \
                                        ::ferrolens::emit::Left> { ::std::hint::black_box({",
                         );
                         rest.push_str(end);
@@ -161,6 +161,43 @@ impl Plan {
     }
 }
 
+/// The same text with blanks in the place of what is no Rust, for the analyzer, which must not add a
+/// crate or clear a session while somebody types. The expression behind a command is Rust.
+pub(in crate::session) fn blanked(code: &str) -> String {
+    let mut out = String::with_capacity(code.len());
+    let mut lines = code.split_inclusive('\n');
+    for line in lines.by_ref() {
+        let text = line.trim_end_matches(['\n', '\r']);
+        let rust = match command(text) {
+            _ if text.starts_with('!') => "",
+            Some((name, arguments)) => {
+                let run = TABLE.iter().find(|it| it.name == name).map(|it| &it.run);
+                match run {
+                    Some(Run::Time | Run::Timeit) => arguments,
+                    Some(Run::Now(_)) if matches!(name.as_str(), ":type" | ":doc") => arguments,
+                    _ => "",
+                }
+            }
+            None => {
+                out.push_str(line);
+                if text.trim().is_empty() || text.starts_with("//") {
+                    continue;
+                }
+                break;
+            }
+        };
+        // In bytes, because that is how places in the text are counted.
+        let behind = text.len() - text.trim_end().len();
+        let before = text.len() - behind - rust.len();
+        out.extend(std::iter::repeat_n(' ', before));
+        out.push_str(rust);
+        out.extend(std::iter::repeat_n(' ', behind));
+        out.push_str(line.get(text.len()..).unwrap_or_default());
+    }
+    out.extend(lines);
+    out
+}
+
 /// What becomes of a line with a command.
 enum Taken {
     Whole,
@@ -247,6 +284,23 @@ mod tests {
             (":dep regex = \"1\"\nx", vec!["code :dep regex = \"1\"\nx"]),
         ] {
             assert_eq!(read(code), steps, "{code:?}");
+        }
+    }
+
+    #[test]
+    fn the_analyzer_sees_rust_where_it_stands() {
+        for (code, seen) in [
+            ("x.", "x."),
+            (":type é.le", "      é.le"),
+            (":type  x. ", "       x. "),
+            ("%%time\nx", "      \nx"),
+            (":clear\n!ls é\n\nx\n:vars", "      \n      \n\nx\n:vars"),
+            (":dep x = \"1\"\r\nx", "            \r\nx"),
+            (":timeit x.su", "        x.su"),
+        ] {
+            let found = blanked(code);
+            assert_eq!(found.len(), code.len(), "{code:?}");
+            assert_eq!(found, seen, "{code:?}");
         }
     }
 

@@ -3,7 +3,7 @@
 use crate::session::Cell;
 use crate::session::engine::Engine;
 use crate::toolchain::workspace::PROGRESS;
-use std::path::PathBuf;
+use std::path::Path;
 use std::sync::mpsc;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
@@ -56,7 +56,7 @@ impl Drop for Watch {
     }
 }
 
-fn follow(file: &PathBuf, ended: &mpsc::Receiver<()>, say: impl Fn(&str)) {
+fn follow(file: &Path, ended: &mpsc::Receiver<()>, say: impl Fn(&str)) {
     let begun = Instant::now();
     let mut shown = String::new();
     let mut compiled = 0;
@@ -110,8 +110,9 @@ mod tests {
         let (done, ended) = mpsc::channel();
         let said = Mutex::new(String::new());
         std::thread::scope(|scope| {
-            scope.spawn(|| {
-                follow(&file, &ended, |text| {
+            let (file, said) = (&file, &said);
+            scope.spawn(move || {
+                follow(file, &ended, |text| {
                     said.lock().expect("no panic").push_str(text)
                 })
             });

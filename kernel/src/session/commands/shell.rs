@@ -50,6 +50,14 @@ pub(super) fn start(
         // Of its own, so that an interrupt reaches all that the line starts.
         .process_group(0);
     folder::leave(&mut command);
+    // SAFETY: between fork and exec, one system call that takes no memory: the line ends when the
+    // kernel is killed.
+    unsafe {
+        command.pre_exec(|| {
+            libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL);
+            Ok(())
+        });
+    }
     let mut child = command
         .spawn()
         .map_err(|error| wrong(format!("The shell could not be started: {error}.")))?;

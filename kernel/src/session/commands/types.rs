@@ -28,6 +28,12 @@ pub(super) fn run(
     engine.interrupt.enter(Phase::Compiling(cell.id));
     let errors = engine.context.check(&code);
     engine.interrupt.enter(Phase::Idle);
+    if engine.interrupt.was_asked() {
+        return Err(CellError::plain(
+            "Interrupted",
+            "The question for a type was interrupted.",
+        ));
+    }
     let errors = errors.map_err(|error| wrong(format!("The type cannot be found: {error}.")))?;
     let mut others = Vec::new();
     let mut found = None;
@@ -57,9 +63,8 @@ pub(super) fn run(
     }
     let kind = match found.as_deref() {
         None => "()".to_owned(),
-        Some("{integer}") => "i32".to_owned(),
-        Some("{float}") => "f64".to_owned(),
-        Some(kind) => kind.to_owned(),
+        // What a number is that nothing else decides.
+        Some(kind) => kind.replace("{integer}", "i32").replace("{float}", "f64"),
     };
     Ok(Some(Bundle::from([("text/plain".to_owned(), kind.into())])))
 }
