@@ -278,14 +278,14 @@ fn a_notebooks_reader_is_told_what_to_do() {
             ],
         ),
         (
-            "let add = |x: i32, y| x + y + 1i32;",
+            "let add = |x: i32, y: i32| x + y;",
             &[
                 "`add` cannot be kept",
-                "Box<dyn Fn(i32, _) -> _> = Box::new(|x: i32, y| x + y + 1i32);",
+                "Box<dyn Fn(i32, i32) -> _> = Box::new(|x: i32, y: i32| x + y);",
             ],
         ),
         (
-            "let add: Box<dyn Fn(i32, _) -> _> = Box::new(|x: i32, y| x + y + 1i32);\nadd(1, 2)",
+            "let add: Box<dyn Fn(i32, i32) -> _> = Box::new(|x: i32, y: i32| x + y);\nadd(1, 2)",
             &[],
         ),
         (
