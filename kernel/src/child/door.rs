@@ -27,6 +27,10 @@ static OPEN: AtomicBool = AtomicBool::new(false);
 static STOP: AtomicBool = AtomicBool::new(false);
 /// Whether the engine takes the running cell for complete.
 static COMPLETE: AtomicBool = AtomicBool::new(true);
+static LACKS_VARIABLES: AtomicBool = AtomicBool::new(false);
+
+/// The engine's line for a variable that a cell may not take.
+const LACKS_VARIABLE: &str = "EVCXR_VARIABLE_CHANGED_TYPE:";
 static ANSWERS: OnceLock<Mutex<mpsc::Receiver<Option<String>>>> = OnceLock::new();
 static NEXT_CELL: AtomicU64 = AtomicU64::new(0);
 
@@ -99,11 +103,21 @@ pub(super) fn stops() -> bool {
 /// The engine listens again, for the cell that begins.
 pub(super) fn begin_control() {
     COMPLETE.store(false, Ordering::Release);
+    LACKS_VARIABLES.store(false, Ordering::Release);
+}
+
+/// Whether the cell found that a variable is not what the engine thinks: it has returned without
+/// running its code, and the engine compiles it again.
+pub(super) fn lacks_variables() -> bool {
+    LACKS_VARIABLES.load(Ordering::Acquire)
 }
 
 /// Writes a line to the engine, until that takes the cell for complete: what follows would be taken
 /// for the next cell's.
 pub(super) fn control(line: &str) {
+    if line.starts_with(LACKS_VARIABLE) {
+        LACKS_VARIABLES.store(true, Ordering::Release);
+    }
     let complete = match line {
         EXECUTION_COMPLETE => COMPLETE.swap(true, Ordering::AcqRel),
         _ => COMPLETE.load(Ordering::Acquire),

@@ -121,7 +121,7 @@ impl Engine {
         self.bridge.begin(HIDDEN);
         let result = self.context.execute(code);
         self.bridge.settle();
-        if self.bridge.has_started(HIDDEN) {
+        if result.is_ok() && self.bridge.has_started(HIDDEN) {
             self.bridge.wait_for_end(HIDDEN);
         }
         result.map(drop)
