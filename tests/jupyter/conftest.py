@@ -60,7 +60,12 @@ def jupyterlab(folder):
         yield url, token
     finally:
         server.terminate()
-        server.wait(timeout=30)
+        try:
+            server.wait(timeout=30)
+        except subprocess.TimeoutExpired:
+            # Its kernels have ended; a page that was loaded again keeps the server itself waiting.
+            server.kill()
+            server.wait(timeout=30)
 
 
 @pytest.fixture(scope="session")

@@ -16,13 +16,13 @@ use std::sync::{Arc, Mutex};
 /// ```
 /// use ferrolens::prelude::*;
 ///
-/// # let model = HookedTransformer::from_pretrained("ferro-nano")?;
+/// # let model = HookedTransformer::from_pretrained("stories-2l")?;
 /// // The closure owns what it uses. A clone of a model shares its weights.
 /// let inside = model.clone();
 /// interact(
 ///     move |prompt: &'static str, layer: usize| -> Result<Tensor> {
-///         let (_, cache) = inside.run_with_cache(prompt)?;
-///         Ok(cache.get(&format!("blocks.{layer}.attn.hook_pattern"))?.clone())
+///         let (_, cache) = inside.run_with_cache(prompt, ())?;
+///         cache.get(format!("blocks.{layer}.attn.hook_pattern"))
 ///     },
 ///     (
 ///         selection_slider(["Once upon a time", "The cat sat"]).description("prompt"),
