@@ -64,7 +64,7 @@ pub(super) fn run(
     let kind = match found.as_deref() {
         None => "()".to_owned(),
         // What a number is that nothing else decides.
-        Some(kind) => kind.replace("{integer}", "i32").replace("{float}", "f64"),
+        Some(kind) => short(&kind.replace("{integer}", "i32").replace("{float}", "f64")),
     };
     Ok(Some(Bundle::from([("text/plain".to_owned(), kind.into())])))
 }
