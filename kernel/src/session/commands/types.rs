@@ -38,7 +38,8 @@ pub(super) fn run(
     let mut others = Vec::new();
     let mut found = None;
     for error in errors {
-        if error.level() != "error" {
+        // The engine's own text around the expression is none of the reader's.
+        if error.level() != "error" || !error.is_from_user_code() {
             continue;
         }
         let said = error
