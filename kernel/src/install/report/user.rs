@@ -53,7 +53,8 @@ fn history(place: &Place) -> Finding {
 fn can_be_made(path: &Path) -> bool {
     path.ancestors()
         .find(|folder| folder.exists())
-        .is_some_and(is_writable)
+        // Nothing can be made below a file.
+        .is_some_and(|found| is_writable(found) && (found == path || found.is_dir()))
 }
 
 #[cfg(test)]
@@ -65,10 +66,12 @@ mod tests {
     fn folders_that_can_be_made_are_fine() {
         let here = tempfile::tempdir().expect("a folder");
         assert_eq!(models(Some(here.path().join("a/b"))).state, State::Fine);
-        assert_eq!(models(Some("/proc/a/b".into())).state, State::Advice);
+        let file = here.path().join("file");
+        std::fs::write(&file, "").expect("a file");
+        assert_eq!(models(Some(file.join("b"))).state, State::Advice);
         assert_eq!(models(None).state, State::Advice);
         assert_eq!(history(&Place::Memory).state, State::Fine);
-        let lost = history(&Place::File("/proc/a/b".into()));
+        let lost = history(&Place::File(file.join("b")));
         assert!(lost.mend.contains(HISTORY_ENV), "{lost:?}");
     }
 }

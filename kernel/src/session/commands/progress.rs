@@ -117,7 +117,7 @@ mod tests {
                 })
             });
             std::thread::sleep(LEISURE + PAUSE * 2);
-            std::fs::write(&file, "Compiling a v1\nCompiling b v2\n2/3: c\n").expect("a file");
+            std::fs::write(file, "Compiling a v1\nCompiling b v2\n2/3: c\n").expect("a file");
             std::thread::sleep(PAUSE * 2);
             drop(done);
         });

@@ -38,7 +38,8 @@ pub(super) fn run(
     let mut others = Vec::new();
     let mut found = None;
     for error in errors {
-        if error.level() != "error" {
+        // The engine's own text around the expression is none of the reader's.
+        if error.level() != "error" || !error.is_from_user_code() {
             continue;
         }
         let said = error
@@ -64,7 +65,7 @@ pub(super) fn run(
     let kind = match found.as_deref() {
         None => "()".to_owned(),
         // What a number is that nothing else decides.
-        Some(kind) => kind.replace("{integer}", "i32").replace("{float}", "f64"),
+        Some(kind) => short(&kind.replace("{integer}", "i32").replace("{float}", "f64")),
     };
     Ok(Some(Bundle::from([("text/plain".to_owned(), kind.into())])))
 }
