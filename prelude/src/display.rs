@@ -29,6 +29,7 @@ mod tensors;
 mod text;
 mod tokens;
 mod training;
+mod variables;
 
 pub use crate::emit::{Progress, ProgressLine, progress};
 pub use handle::{DisplayHandle, clear_output, display};
