@@ -7,6 +7,7 @@ mod history;
 mod parent;
 mod replies;
 
+use crate::assist::Assistant;
 use crate::session::{Interrupt, Outcome, Session};
 use crate::wire::{Channel, Incoming, Message, Sockets};
 use cells::Cells;
@@ -37,6 +38,7 @@ enum Event {
 pub struct Server {
     sockets: Arc<Sockets>,
     session: Session,
+    assistant: Arc<Assistant>,
     interrupt: Interrupt,
     bridge: crate::bridge::Bridge,
     cells: Arc<Cells>,
@@ -54,6 +56,7 @@ pub struct Server {
 pub struct Parts {
     pub sockets: Arc<Sockets>,
     pub session: Session,
+    pub assistant: Arc<Assistant>,
     pub interrupt: Interrupt,
     pub bridge: crate::bridge::Bridge,
     pub cells: Arc<Cells>,
@@ -76,6 +79,7 @@ impl Server {
         Self {
             sockets: parts.sockets,
             session: parts.session,
+            assistant: parts.assistant,
             interrupt: parts.interrupt,
             bridge: parts.bridge,
             cells: parts.cells,
@@ -126,6 +130,7 @@ impl Server {
                     let aborts = outcome.error.is_some() && self.stops_on_error();
                     // Before the reply: what comes after it is a new decision of the user.
                     let leaving = aborts && self.take_what_has_arrived(&mut requests).await;
+                    self.assistant.cell_ended();
                     self.cell_done(outcome).await;
                     if aborts {
                         self.abort_queue().await;
@@ -182,8 +187,8 @@ impl Server {
                     .await;
                 leaving = true;
             }
-            "complete_request" => {
-                self.complete_later(channel, message);
+            "complete_request" | "inspect_request" => {
+                self.assist_later(channel, message);
                 return false;
             }
             kind => {

@@ -1,5 +1,6 @@
 //! The installed kernel over real sockets.
 
+mod assist;
 mod failures;
 mod guide;
 mod lifecycle;

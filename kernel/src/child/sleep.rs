@@ -121,6 +121,8 @@ unsafe fn system_sleep(
     if result == 0 {
         0
     } else {
-        std::io::Error::last_os_error().raw_os_error().unwrap_or(libc::EINVAL)
+        std::io::Error::last_os_error()
+            .raw_os_error()
+            .unwrap_or(libc::EINVAL)
     }
 }

@@ -81,7 +81,9 @@ impl Interrupt {
                     let names: Vec<String> = this.bridge.variables().into_keys().collect();
                     let lost = match names.as_slice() {
                         [] => "There are no variables to lose.".to_owned(),
-                        names => format!("These variables will then be lost: {}.", names.join(", ")),
+                        names => {
+                            format!("These variables will then be lost: {}.", names.join(", "))
+                        }
                     };
                     this.bridge.say(
                         cell,

@@ -8,7 +8,7 @@ use crate::intervene::Intervention;
 use crate::math::FactoredMatrix;
 use crate::model::{
     ActivationCache, Answer, Config, Generation, HookPoint, HookedTransformer, Hooks, LoadOptions,
-    NamesFilter, ResidOptions, ResidualStack, Tokenizer, model_names,
+    NamesFilter, ResidOptions, ResidualStack, Site, Tokenizer, model_names,
 };
 use crate::sae::{Sae, SaeConfig, SaeLoadOptions, SaeSplice, TopActs, sae_names};
 use candle_core::{DType, Device, Tensor};
@@ -23,6 +23,7 @@ use std::panic::catch_unwind;
 pub extern "C" fn ferrolens_prelude_words() {
     let _ = catch_unwind(|| {
         emit::send_words("models", model_names());
+        emit::send_words("about hook points", Site::descriptions());
         let (releases, ids): (Vec<String>, Vec<Vec<String>>) = sae_names().into_iter().unzip();
         for (release, ids) in releases.iter().zip(ids) {
             if !ids.is_empty() {
@@ -262,7 +263,10 @@ fn bytes<'a>(tensors: impl IntoIterator<Item = &'a Tensor>) -> Option<u64> {
     let mut total = 0;
     for tensor in tensors {
         let (storage, layout) = tensor.storage_and_layout();
-        if seen.insert((std::ptr::from_ref(&*storage) as usize, layout.start_offset())) {
+        if seen.insert((
+            std::ptr::from_ref(&*storage) as usize,
+            layout.start_offset(),
+        )) {
             total += tensor.elem_count() * tensor.dtype().size_in_bytes();
         }
     }
@@ -287,13 +291,21 @@ mod tests {
             .iter()
             .map(|name| model.weight(name).expect("a weight").elem_count() as u64 * 4)
             .sum();
-        assert!(seen.bytes.is_some_and(|bytes| bytes > 0 && bytes <= weights));
+        assert!(
+            seen.bytes
+                .is_some_and(|bytes| bytes > 0 && bytes <= weights)
+        );
 
         let (_, cache) = model.run_with_cache("Once upon", All).expect("a run");
         let seen = cache.describe();
         assert_eq!(seen.words.len(), cache.len());
-        assert!(seen.value.starts_with(&format!("{} activations, ", cache.len())));
-        let (_, one) = model.run_with_cache("Once", ["hook_embed"].as_slice()).expect("a run");
+        assert!(
+            seen.value
+                .starts_with(&format!("{} activations, ", cache.len()))
+        );
+        let (_, one) = model
+            .run_with_cache("Once", ["hook_embed"].as_slice())
+            .expect("a run");
         assert_eq!(one.describe().value, "one activation, hook_embed");
     }
 
@@ -304,26 +316,41 @@ mod tests {
         assert_eq!(seen.shape, Some(vec![2, 2]));
         assert_eq!(seen.dtype.as_deref(), Some("f32"));
         assert_eq!(seen.bytes, Some(16));
-        assert!(seen.value.starts_with("[[1.5") && !seen.value.contains('\n'), "{}", seen.value);
+        assert!(
+            seen.value.starts_with("[[1.5") && !seen.value.contains('\n'),
+            "{}",
+            seen.value
+        );
         // A view takes no memory beside what it looks into.
         let row = small.get(0).expect("a row");
         assert_eq!(vec![small.clone(), row].describe().bytes, Some(16));
         let table = polars::df!("name" => ["a", "b"], "n" => [1, 2]).expect("a table");
         let seen = table.describe();
-        assert_eq!((seen.shape, seen.words), (Some(vec![2, 2]), vec!["name".into(), "n".into()]));
+        assert_eq!(
+            (seen.shape, seen.words),
+            (Some(vec![2, 2]), vec!["name".into(), "n".into()])
+        );
     }
 
     #[test]
     fn names_that_functions_take_are_sent_once() {
-        let ((), sent) = emit::fake::with_host(ferrolens_prelude_words);
+        let ((), sent) = emit::fake::with_host(|| ferrolens_prelude_words());
         let words = |wanted: &str| {
             sent.frames.iter().find_map(|frame| match frame {
                 Frame::Words { of, words } if of == wanted => Some(words.clone()),
                 _ => None,
             })
         };
-        assert!(words("models").expect("models").contains(&"gpt2".to_owned()));
-        assert!(words("releases").expect("releases").contains(&"stories-2l-relu".to_owned()));
+        assert!(
+            words("models")
+                .expect("models")
+                .contains(&"gpt2".to_owned())
+        );
+        assert!(
+            words("releases")
+                .expect("releases")
+                .contains(&"stories-2l-relu".to_owned())
+        );
         let ids = words("ids of stories-2l-relu").expect("embedded ids");
         assert!(ids.contains(&"blocks.0.hook_mlp_out".to_owned()));
     }

@@ -150,9 +150,18 @@ mod tests {
         assert_eq!(noted[0].shape, Some(vec![1000]));
         assert_eq!(noted[0].bytes, Some(4000));
         assert!(noted[0].value.starts_with("[1, 1, 1") && noted[0].value.ends_with('…'));
-        assert_eq!((noted[1].name.as_str(), noted[1].value.as_str()), ("option", "Some(3)"));
-        assert_eq!((noted[2].name.as_str(), noted[2].value.as_str()), ("plain", ""));
-        assert_eq!((noted[3].name.as_str(), noted[3].value.as_str()), ("bad", ""));
+        assert_eq!(
+            (noted[1].name.as_str(), noted[1].value.as_str()),
+            ("option", "Some(3)")
+        );
+        assert_eq!(
+            (noted[2].name.as_str(), noted[2].value.as_str()),
+            ("plain", "")
+        );
+        assert_eq!(
+            (noted[3].name.as_str(), noted[3].value.as_str()),
+            ("bad", "")
+        );
         assert!(summaries().is_empty());
     }
 }

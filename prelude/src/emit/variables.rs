@@ -122,8 +122,25 @@ macro_rules! keepable {
     ($($plain:ty),*) => {$(impl Keepable for $plain {})*};
 }
 keepable!(
-    bool, char, f32, f64, u8, u16, u32, u64, u128, usize, i8, i16, i32, i64, i128, isize, String,
-    &'static str, ()
+    bool,
+    char,
+    f32,
+    f64,
+    u8,
+    u16,
+    u32,
+    u64,
+    u128,
+    usize,
+    i8,
+    i16,
+    i32,
+    i64,
+    i128,
+    isize,
+    String,
+    &'static str,
+    ()
 );
 impl<T: Keepable> Keepable for Vec<T> {}
 impl<T: Keepable> Keepable for Option<T> {}

@@ -44,7 +44,9 @@ pub(super) fn replace(lines: &mut [String]) {
             .iter()
             .position(|line| stored(line) == Some(&name))
             .map(|line| behind + line);
-        let needed = code.as_ref().is_none_or(|(_, needed)| needed.contains(&name));
+        let needed = code
+            .as_ref()
+            .is_none_or(|(_, needed)| needed.contains(&name));
         if needed && given_back.is_none() {
             lines[at].push_str(&format!(
                 " {{ use ::ferrolens::emit::{{KeepCopy as _, KeepNothing as _}}; \
@@ -132,7 +134,11 @@ fn needed(code: &str) -> HashSet<String> {
             None => words(&statement),
         };
         needed.extend(mentioned.difference(&defined).cloned());
-        defined.extend(pattern.iter().flat_map(|pattern| names_bound(pattern.syntax())));
+        defined.extend(
+            pattern
+                .iter()
+                .flat_map(|pattern| names_bound(pattern.syntax())),
+        );
     }
     needed
 }
@@ -252,10 +258,16 @@ mod tests {
         replace(&mut lines);
         assert_eq!(lines.len(), before);
         let text = lines.join("\n");
-        assert!(text.starts_with("use ::ferrolens::emit::variables as evcxr_internal_runtime;\n\n"));
+        assert!(
+            text.starts_with("use ::ferrolens::emit::variables as evcxr_internal_runtime;\n\n")
+        );
         assert!(!text.contains("take_variable"), "{text}");
         assert!(!text.contains("check_variable"), "{text}");
-        assert_eq!(text.matches("put_variable").count(), 1, "the new `x`: {text}");
+        assert_eq!(
+            text.matches("put_variable").count(),
+            1,
+            "the new `x`: {text}"
+        );
         assert!(text.contains("return evcxr_variable_store;}} evcxr_variable_store.begin();"));
         assert!(text.contains("evcxr_variable_store.end(); evcxr_variable_store\n}"));
     }
