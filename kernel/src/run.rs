@@ -1,5 +1,6 @@
 //! The kernel from its connection file to its end.
 
+use crate::assist::{Assistant, Catalogue};
 use crate::bridge::{Bridge, Output};
 use crate::server::{self, Parts, Server};
 use crate::session::{Engine, Interrupt, Session};
@@ -56,6 +57,7 @@ async fn serve(
     prebuilt: Prebuilt,
     folder: Arc<SessionFolder>,
 ) -> Result<Interrupt, String> {
+    let catalogue = Catalogue::load(&prebuilt.catalogue());
     let id = uuid::Uuid::new_v4().to_string();
     let (sockets, requests) = Sockets::bind(&connection, &id).await?;
     let sockets = Arc::new(sockets);
@@ -80,9 +82,11 @@ async fn serve(
             .map_err(|error| format!("The interpreter's thread could not be started: {error}."))?;
     }
     let leaving = interrupt.clone();
+    let assistant = Assistant::new(session.clone(), bridge.clone(), catalogue);
     Server::new(Parts {
         sockets,
         session,
+        assistant,
         interrupt,
         bridge,
         cells,

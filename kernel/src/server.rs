@@ -8,6 +8,7 @@ mod expressions;
 mod parent;
 mod replies;
 
+use crate::assist::Assistant;
 use crate::history::{History, Place};
 use crate::session::{Interrupt, Session};
 use crate::wire::{Channel, Incoming, Message, Sockets};
@@ -41,6 +42,7 @@ enum Event {
 pub struct Server {
     sockets: Arc<Sockets>,
     session: Session,
+    assistant: Arc<Assistant>,
     interrupt: Interrupt,
     bridge: crate::bridge::Bridge,
     cells: Arc<Cells>,
@@ -60,6 +62,7 @@ pub struct Server {
 pub struct Parts {
     pub sockets: Arc<Sockets>,
     pub session: Session,
+    pub assistant: Arc<Assistant>,
     pub interrupt: Interrupt,
     pub bridge: crate::bridge::Bridge,
     pub cells: Arc<Cells>,
@@ -82,6 +85,7 @@ impl Server {
         Self {
             sockets: parts.sockets,
             session: parts.session,
+            assistant: parts.assistant,
             interrupt: parts.interrupt,
             bridge: parts.bridge,
             cells: parts.cells,
@@ -136,6 +140,7 @@ impl Server {
                     let aborts = done.outcome.error.is_some() && self.stops_on_error();
                     // Before the reply: what comes after it is a new decision of the user.
                     let leaving = aborts && self.take_what_has_arrived(&mut requests).await;
+                    self.assistant.cell_ended();
                     self.cell_done(done).await;
                     if aborts {
                         self.abort_queue().await;
@@ -198,8 +203,8 @@ impl Server {
                     .await;
                 leaving = true;
             }
-            "complete_request" => {
-                self.complete_later(channel, message);
+            "complete_request" | "inspect_request" => {
+                self.assist_later(channel, message);
                 return false;
             }
             "history_request" => {

@@ -18,12 +18,13 @@ mod traceback;
 mod twice;
 mod wording;
 
-pub use commands::{listed as commands, names as command_names};
+pub use commands::listed as commands;
 pub use engine::Engine;
 pub use interrupt::Interrupt;
 
 use ferrolens_frames::{Bundle, CellId};
-use std::sync::mpsc;
+use std::collections::BTreeMap;
+use std::sync::{Arc, RwLock, Weak, mpsc};
 use std::time::Duration;
 use tokio::sync::oneshot;
 
@@ -63,6 +64,16 @@ pub trait Interpreter {
 
     /// What could stand at `cursor`, a byte offset into `code`.
     fn complete(&mut self, code: &str, cursor: usize) -> Completions;
+
+    /// What the name at the end of `code` is; `is_member` where a `.` stands before it.
+    fn inspect(&mut self, _code: &str, _is_member: bool) -> Option<Inspection> {
+        None
+    }
+
+    /// What the cells so far have defined.
+    fn known(&self) -> Known {
+        Known::default()
+    }
 }
 
 /// How a cell ended.
@@ -106,6 +117,21 @@ pub struct Completion {
     pub label: String,
 }
 
+/// What a name is: its signature and documentation.
+#[derive(Debug, Default, Clone, PartialEq, Eq)]
+pub struct Inspection {
+    pub html: String,
+}
+
+/// What the cells so far have defined.
+#[derive(Debug, Default, Clone, PartialEq, Eq)]
+pub struct Known {
+    /// The variables with their types.
+    pub types: BTreeMap<String, String>,
+    /// Types, functions and modules.
+    pub items: Vec<String>,
+}
+
 /// Becomes the engine's wrapper around rustc, and does not return, when the engine started this
 /// process as one.
 pub fn engine_hook() {
@@ -125,7 +151,14 @@ enum Task {
     Complete {
         code: String,
         cursor: usize,
+        ticket: Weak<()>,
         done: oneshot::Sender<Completions>,
+    },
+    Inspect {
+        code: String,
+        is_member: bool,
+        ticket: Weak<()>,
+        done: oneshot::Sender<Option<Inspection>>,
     },
 }
 
@@ -133,16 +166,25 @@ enum Task {
 #[derive(Clone)]
 pub struct Session {
     tasks: mpsc::Sender<Task>,
+    known: Arc<RwLock<Arc<Known>>>,
 }
 
 /// What the handles of a session have asked for, before and after its thread has started.
-pub struct Tasks(mpsc::Receiver<Task>);
+pub struct Tasks {
+    queue: mpsc::Receiver<Task>,
+    known: Arc<RwLock<Arc<Known>>>,
+}
 
 impl Session {
     /// A session whose thread has still to be started.
     pub fn new() -> (Self, Tasks) {
         let (tasks, queue) = mpsc::channel();
-        (Self { tasks }, Tasks(queue))
+        let known = Arc::default();
+        let tasks = Self {
+            tasks,
+            known: Arc::clone(&known),
+        };
+        (tasks, Tasks { queue, known })
     }
 
     /// Runs a cell.
@@ -176,11 +218,47 @@ impl Session {
         })
     }
 
-    /// See [`Interpreter::complete`].
-    pub async fn complete(&self, code: String, cursor: usize) -> Completions {
+    /// See [`Interpreter::complete`]. `None` when there is no interpreter, or nobody had the ticket any
+    /// more before it began with this.
+    pub async fn complete(
+        &self,
+        code: String,
+        cursor: usize,
+        ticket: Weak<()>,
+    ) -> Option<Completions> {
         let (done, completions) = oneshot::channel();
-        let _ = self.tasks.send(Task::Complete { code, cursor, done });
-        completions.await.unwrap_or_default()
+        let _ = self.tasks.send(Task::Complete {
+            code,
+            cursor,
+            ticket,
+            done,
+        });
+        completions.await.ok()
+    }
+
+    /// See [`Interpreter::inspect`], and [`Session::complete`] for the outer `None`.
+    pub async fn inspect(
+        &self,
+        code: String,
+        is_member: bool,
+        ticket: Weak<()>,
+    ) -> Option<Option<Inspection>> {
+        let (done, inspection) = oneshot::channel();
+        let _ = self.tasks.send(Task::Inspect {
+            code,
+            is_member,
+            ticket,
+            done,
+        });
+        inspection.await.ok()
+    }
+
+    /// What the cells so far have defined; never waits.
+    pub fn known(&self) -> Arc<Known> {
+        self.known
+            .read()
+            .unwrap_or_else(|bad| bad.into_inner())
+            .clone()
     }
 }
 
@@ -206,36 +284,57 @@ impl Tasks {
     }
 
     fn answer_with(self, mut interpreter: impl Interpreter) {
-        let mut first = self.0.recv_timeout(LEISURE).ok();
+        let publish = |known: Known| {
+            *self.known.write().unwrap_or_else(|bad| bad.into_inner()) = Arc::new(known);
+        };
+        let mut first = self.queue.recv_timeout(LEISURE).ok();
         if first.is_none() {
             interpreter.warm_up();
         }
         let mut running: Option<(Cell, oneshot::Sender<Outcome>)> = None;
-        while let Some(task) = first.take().or_else(|| self.0.recv().ok()) {
+        while let Some(task) = first.take().or_else(|| self.queue.recv().ok()) {
             match task {
-                Task::Execute { cell, done } => match interpreter.begin(&cell) {
-                    Begun::Ended(outcome) => drop(done.send(outcome)),
-                    Begun::Runs => running = Some((cell, done)),
-                },
+                Task::Execute { cell, done } => {
+                    let begun = interpreter.begin(&cell);
+                    publish(interpreter.known());
+                    match begun {
+                        Begun::Ended(outcome) => drop(done.send(outcome)),
+                        Begun::Runs => running = Some((cell, done)),
+                    }
+                }
                 Task::Ended(id) => {
                     // A cell that ended while it was begun has been answered.
                     if let Some((cell, done)) = running.take_if(|(cell, _)| cell.id == id) {
-                        match interpreter.end(&cell) {
+                        let ended = interpreter.end(&cell);
+                        publish(interpreter.known());
+                        match ended {
                             Begun::Ended(outcome) => drop(done.send(outcome)),
                             Begun::Runs => running = Some((cell, done)),
                         }
                     }
                 }
                 Task::Revive(done) => drop(done.send(interpreter.revive())),
-                Task::Complete { code, cursor, done } => {
+                Task::Complete { ticket, .. } | Task::Inspect { ticket, .. }
+                    if ticket.strong_count() == 0 => {}
+                Task::Complete {
+                    code, cursor, done, ..
+                } => {
                     let _ = done.send(interpreter.complete(&code, cursor));
+                }
+                Task::Inspect {
+                    code,
+                    is_member,
+                    done,
+                    ..
+                } => {
+                    let _ = done.send(interpreter.inspect(&code, is_member));
                 }
             }
         }
     }
 
     fn refuse(self, why: &str) {
-        while let Ok(task) = self.0.recv() {
+        while let Ok(task) = self.queue.recv() {
             match task {
                 Task::Execute { done, .. } => {
                     let _ = done.send(Outcome {
@@ -244,8 +343,8 @@ impl Tasks {
                         page: None,
                     });
                 }
-                Task::Complete { done, .. } => drop(done.send(Completions::default())),
-                Task::Ended(_) | Task::Revive(_) => {}
+                Task::Complete { .. } | Task::Inspect { .. } | Task::Ended(_) | Task::Revive(_) => {
+                }
             }
         }
     }
@@ -315,15 +414,22 @@ mod tests {
         );
         let mut running = Box::pin(session.execute(cell(2, "loop {}")));
         assert!(futures::poll!(&mut running).is_pending());
-        assert_eq!(session.complete("abc".to_owned(), 2).await.start, 2);
+        let ticket = Arc::new(());
+        let start = async |cursor: usize| {
+            let found = session.complete("abc".to_owned(), cursor, Arc::downgrade(&ticket));
+            found.await.map(|found| found.start)
+        };
+        assert_eq!(start(2).await, Some(2));
         session.cell_has_ended(1);
-        assert_eq!(session.complete("abc".to_owned(), 1).await.start, 1);
+        assert_eq!(start(1).await, Some(1));
         assert!(
             futures::poll!(&mut running).is_pending(),
             "another cell's end"
         );
         session.cell_has_ended(2);
         assert!(running.await.error.is_some());
+        let nobody = session.complete("abc".to_owned(), 1, Weak::new()).await;
+        assert_eq!(nobody, None, "nobody waits for this any more");
         drop(session);
         thread.join().expect("the thread ends with its last handle");
     }

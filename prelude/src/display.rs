@@ -31,6 +31,7 @@ mod tensors;
 mod text;
 mod tokens;
 mod training;
+mod variables;
 pub mod widgets;
 
 pub use crate::emit::{Progress, ProgressIter, progress};

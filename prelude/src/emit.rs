@@ -54,4 +54,4 @@ pub(crate) use host::Host;
 #[cfg(test)]
 pub(crate) use host::fake;
 pub(crate) use line::Line;
-pub(crate) use sending::{clear, display_id, inside_write, send_display, send_update};
+pub(crate) use sending::{clear, display_id, inside_write, send_display, send_update, send_words};

@@ -29,6 +29,7 @@ pub mod train;
 pub use autoencoder::Sae;
 pub use config::{ActivationNorm, SaeConfig};
 pub use gate::{BatchTopK, Gate, Gated, JumpRelu, Matryoshka, Nsae, TopK};
+pub(crate) use load::sae_names;
 pub use load::{SaeLoadOptions, SaesByHook, sae_releases};
 pub use splice::{IntoSplices, RunWithSaes, SaeSplice};
 pub use top_acts::TopActs;

@@ -1,6 +1,7 @@
 //! The installed kernel over real sockets.
 
 mod asking;
+mod assist;
 mod commands;
 mod diagnostics;
 mod failures;

@@ -171,6 +171,13 @@ fn load_prelude() {
         if let Ok(init) = library.get::<unsafe extern "C" fn()>(b"ferrolens_prelude_init") {
             init();
         }
+        if let Ok(words) = library.get::<unsafe extern "C" fn()>(b"ferrolens_prelude_words") {
+            let words = *words;
+            // Nobody waits for them; without the thread completion knows fewer names.
+            let _ = std::thread::Builder::new()
+                .name("words".to_owned())
+                .spawn(move || words());
+        }
         let _ = PRELUDE.set(Prelude {
             cell_begin: library
                 .get(b"ferrolens_prelude_cell_begin")

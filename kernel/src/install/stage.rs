@@ -1,5 +1,6 @@
 //! Puts what cargo built into an installation.
 
+use crate::assist;
 use crate::toolchain::graph;
 use serde_json::Value;
 use std::collections::{HashMap, HashSet};
@@ -62,6 +63,14 @@ pub(super) fn stage(artifacts: &Path, installation: &Path) -> Result<PathBuf, St
     copy_std(&prelude)?;
     let graph = own_sources(graph::cut(&metadata)?, &prelude, installation)?;
     write(&prelude.join("graph.json"), &graph.to_string())?;
+    let standard = crate::toolchain::workspace::std_source(Path::new("rustc"));
+    let catalogue = assist::read_catalogue(
+        &prelude.join("source"),
+        graph::DESCRIBED,
+        standard.as_deref(),
+    );
+    let catalogue = serde_json::to_string(&catalogue).map_err(|error| error.to_string())?;
+    write(&prelude.join("catalogue.json"), &catalogue)?;
     write(
         &prelude.join("rustc"),
         &run(Command::new("rustc").arg("-vV"))?,

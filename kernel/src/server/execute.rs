@@ -86,6 +86,7 @@ impl Server {
             self.publish(&next.message.header, "execute_input", &input)
                 .await;
         }
+        self.assistant.cell_begins(&next.request.code);
         let cell = self
             .cells
             .enter(next.message.header.clone(), silent, next.count);

@@ -1,8 +1,7 @@
 //! Requests that are answered at once, also while a cell runs.
 
 use super::Server;
-use crate::assist;
-use crate::session::Completions;
+use crate::assist::{self, Description, Matches};
 use crate::wire::{Channel, Message};
 use jupyter_protocol::{ExecutionState, IsCompleteReply, IsCompleteReplyStatus, Status};
 use serde_json::{Value, json};
@@ -16,9 +15,6 @@ impl Server {
             "is_complete_request" => {
                 let code = content["code"].as_str().unwrap_or("");
                 Some(is_complete(code))
-            }
-            "inspect_request" => {
-                Some(json!({"status": "ok", "found": false, "data": {}, "metadata": {}}))
             }
             "comm_info_request" => Some(self.comm_info(content)),
             "connect_request" => Some(json!({"status": "ok"})),
@@ -51,20 +47,31 @@ impl Server {
         });
     }
 
-    /// Answers a `complete_request` when the interpreter can; everything else goes on meanwhile.
-    pub(super) fn complete_later(&self, channel: Channel, message: Message) {
-        let content = &message.content;
-        let code = content["code"].as_str().unwrap_or("").to_owned();
-        let cursor = content["cursor_pos"]
-            .as_u64()
-            .and_then(|at| usize::try_from(at).ok());
-        let cursor = assist::byte_of_character(&code, cursor.unwrap_or(usize::MAX));
-        let (session, sockets, id) = (self.session.clone(), self.sockets.clone(), self.id.clone());
+    /// Answers a `complete_request` or an `inspect_request` when that is known; everything else goes on
+    /// meanwhile.
+    pub(super) fn assist_later(&self, channel: Channel, message: Message) {
+        let (assistant, sockets, id) = (
+            self.assistant.clone(),
+            self.sockets.clone(),
+            self.id.clone(),
+        );
+        let is_busy = self.running.is_some();
         tokio::spawn(async move {
-            let found = session.complete(code.clone(), cursor).await;
-            let content = completions(&code, &found);
+            let content = &message.content;
+            let code = content["code"].as_str().unwrap_or("");
+            let cursor = content["cursor_pos"].as_u64();
+            let cursor = cursor.and_then(|at| usize::try_from(at).ok());
+            let cursor = assist::byte_of_character(code, cursor.unwrap_or(usize::MAX));
+            let (kind, content) = if message.kind() == "complete_request" {
+                let found = assistant.complete(code, cursor, is_busy).await;
+                ("complete_reply", matches(code, &found))
+            } else {
+                let is_detailed = content["detail_level"].as_u64() == Some(1);
+                let found = assistant.inspect(code, cursor, is_detailed, is_busy).await;
+                ("inspect_reply", description(found))
+            };
             sockets
-                .send(channel, &message.reply(&id, "complete_reply", &content))
+                .send(channel, &message.reply(&id, kind, &content))
                 .await;
             let idle = Status {
                 execution_state: ExecutionState::Idle,
@@ -77,7 +84,7 @@ impl Server {
     }
 }
 
-fn completions(code: &str, found: &Completions) -> Value {
+fn matches(code: &str, found: &Matches) -> Value {
     let start = assist::character_of_byte(code, found.start);
     let end = assist::character_of_byte(code, found.end);
     let types: Vec<Value> = found
@@ -86,7 +93,7 @@ fn completions(code: &str, found: &Completions) -> Value {
         .map(|item| {
             json!({
                 "text": item.text, "type": item.kind, "start": start, "end": end,
-                "signature": item.label.strip_prefix(&item.text).unwrap_or(&item.label),
+                "signature": item.signature,
             })
         })
         .collect();
@@ -95,6 +102,16 @@ fn completions(code: &str, found: &Completions) -> Value {
         "status": "ok", "matches": matches, "cursor_start": start, "cursor_end": end,
         "metadata": {"_jupyter_types_experimental": types},
     })
+}
+
+fn description(found: Option<Description>) -> Value {
+    match found {
+        Some(found) => json!({
+            "status": "ok", "found": true, "metadata": {},
+            "data": {"text/plain": found.plain, "text/markdown": found.markdown},
+        }),
+        None => json!({"status": "ok", "found": false, "data": {}, "metadata": {}}),
+    }
 }
 
 /// Sent as a value: the protocol crate's type lacks `supported_features`.

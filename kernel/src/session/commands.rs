@@ -200,7 +200,7 @@ pub fn listed() -> Vec<(&'static str, &'static str)> {
 }
 
 /// The names of all commands.
-pub fn names() -> Vec<&'static str> {
+fn names() -> Vec<&'static str> {
     listed().into_iter().map(|(name, _)| name).collect()
 }
 

@@ -6,8 +6,8 @@ use super::interrupt::{Interrupt, Phase};
 use super::memory::Kills;
 use super::places::{Places, Source};
 use super::{
-    Begun, Cell, CellError, Completion, Completions, Interpreter, Outcome, commands, delimiters,
-    keeping, traceback, twice,
+    Begun, Cell, CellError, Completion, Completions, Inspection, Interpreter, Known, Outcome,
+    commands, delimiters, keeping, traceback, twice,
 };
 use crate::bridge::{Bridge, LastWords};
 use crate::child;
@@ -20,6 +20,7 @@ use ferrolens_frames::{Bundle, CellId, SOCKET_ENV};
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::os::unix::process::CommandExt;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::process::Command;
 use std::sync::Arc;
 
@@ -370,7 +371,8 @@ impl Interpreter for Engine {
 
     fn complete(&mut self, code: &str, cursor: usize) -> Completions {
         let code = &commands::blanked(code);
-        let Ok(found) = self.context.completions(code, cursor) else {
+        let context = &mut self.context;
+        let Some(Ok(found)) = unharmed(|| context.completions(code, cursor)) else {
             return Completions {
                 start: cursor,
                 end: cursor,
@@ -391,6 +393,35 @@ impl Interpreter for Engine {
                 .collect(),
         }
     }
+
+    fn inspect(&mut self, code: &str, is_member: bool) -> Option<Inspection> {
+        // The engine tells a method from a field by its parenthesis.
+        let method = is_member.then(|| hover(&mut self.context, &format!("{code}(")));
+        method.flatten().or_else(|| hover(&mut self.context, code))
+    }
+
+    fn known(&self) -> Known {
+        Known {
+            types: self.types(),
+            items: self
+                .context
+                .defined_item_names()
+                .map(str::to_owned)
+                .collect(),
+        }
+    }
+}
+
+/// The analyzer may panic on code that is half typed, which is no reason for the kernel to fail.
+fn unharmed<T>(ask: impl FnOnce() -> T) -> Option<T> {
+    catch_unwind(AssertUnwindSafe(ask)).ok()
+}
+
+/// What the analyzer says of the name at the end of `code`.
+fn hover(context: &mut CommandContext, code: &str) -> Option<Inspection> {
+    let (plain, html) = unharmed(|| context.hover_at(code, code.len()))?.ok()?;
+    let is_known = !plain.is_empty() && plain != "No documentation found";
+    is_known.then_some(Inspection { html })
 }
 
 /// The engine waits at the end of a cell until its own channels are empty. What is on them is

@@ -34,6 +34,18 @@ const NAMED: &[&str] = &[
     "tokenizers",
 ];
 
+/// Those of them whose types' members completion knows by heart.
+pub const DESCRIBED: &[&str] = &[
+    "ferrolens",
+    "candle-core",
+    "candle-nn",
+    "plotly",
+    "polars-core",
+    "polars-lazy",
+    "serde_json",
+    "tokenizers",
+];
+
 /// Cuts the output of `cargo metadata` to the packages that a cell can name.
 ///
 /// # Errors

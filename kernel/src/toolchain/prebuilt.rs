@@ -6,6 +6,7 @@
 //! <installation>/prelude/libferrolens.so      the prelude and everything inside it
 //! <installation>/prelude/crates/              metadata of the crates behind it; procedural macros
 //! <installation>/prelude/graph.json           `cargo metadata`, cut to the crates a cell can name
+//! <installation>/prelude/catalogue.json       what types have, for completion
 //! <installation>/prelude/rustc                `rustc -vV` of the compiler that built it
 //! ```
 
@@ -75,6 +76,11 @@ impl Prebuilt {
     /// The crate graph for the analyzer.
     pub fn graph(&self) -> PathBuf {
         self.folder.join("graph.json")
+    }
+
+    /// What types have, for completion.
+    pub fn catalogue(&self) -> PathBuf {
+        self.folder.join("catalogue.json")
     }
 
     /// `rustc -vV` of the compiler that built it: metadata is readable to that compiler only.

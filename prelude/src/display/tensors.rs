@@ -8,6 +8,8 @@ use candle_core::{DType, Device, DeviceLocation, Tensor};
 const MOST_ELEMENTS: usize = 1000;
 /// How many items stand at each edge of a dimension that is cut.
 const EDGE: usize = 3;
+/// The longest value on one line, in characters.
+const LONGEST_LINE: usize = 100;
 /// The longest line of values.
 const LINE_WIDTH: usize = 92;
 
@@ -18,11 +20,7 @@ impl Rich for Tensor {
 }
 
 fn describe(tensor: &Tensor) -> String {
-    let device = match tensor.device().location() {
-        DeviceLocation::Cpu => "cpu".to_owned(),
-        DeviceLocation::Cuda { gpu_id } => format!("cuda:{gpu_id}"),
-        DeviceLocation::Metal { gpu_id } => format!("metal:{gpu_id}"),
-    };
+    let device = device_name(tensor.device());
     let head = format!(
         "Tensor {:?} {} {device}",
         tensor.dims(),
@@ -31,6 +29,26 @@ fn describe(tensor: &Tensor) -> String {
     match values(tensor) {
         Ok(values) => format!("{head}\n{values}"),
         Err(error) => format!("{head}\n(its values cannot be read: {error})"),
+    }
+}
+
+/// The device as PyTorch writes it, e.g. `cuda:0`.
+pub(super) fn device_name(device: &Device) -> String {
+    match device.location() {
+        DeviceLocation::Cpu => "cpu".to_owned(),
+        DeviceLocation::Cuda { gpu_id } => format!("cuda:{gpu_id}"),
+        DeviceLocation::Metal { gpu_id } => format!("metal:{gpu_id}"),
+    }
+}
+
+/// The beginning of the values, on one line; nothing where they cannot be read.
+pub(super) fn one_line(tensor: &Tensor) -> String {
+    let values = values(tensor).unwrap_or_default();
+    let words = values.split_whitespace().collect::<Vec<_>>().join(" ");
+    let words = words.replace("[ ", "[");
+    match words.char_indices().nth(LONGEST_LINE) {
+        Some((cut, _)) => format!("{}…", &words[..cut]),
+        None => words,
     }
 }
 

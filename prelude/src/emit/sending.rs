@@ -41,6 +41,16 @@ pub(crate) fn send_display(data: Bundle, display_id: &str) {
     }
 }
 
+/// Tells the kernel words that functions take as text, for completion; `of` says what they name.
+pub(crate) fn send_words(of: &str, words: Vec<String>) {
+    if let Some(host) = Host::find() {
+        host.send(&Frame::Words {
+            of: of.to_owned(),
+            words,
+        });
+    }
+}
+
 /// Replaces what was shown under this id; without a host the new value is shown below the old.
 pub(crate) fn send_update(data: Bundle, display_id: &str) {
     match Host::find() {

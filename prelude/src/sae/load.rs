@@ -31,6 +31,7 @@ mod tests;
 
 pub use by_hook::SaesByHook;
 pub use options::SaeLoadOptions;
+pub(crate) use releases::sae_names;
 pub use releases::sae_releases;
 
 use super::autoencoder::Sae;

@@ -3,12 +3,12 @@
 use crate::model::config::Config;
 
 macro_rules! sites {
-    ($($(#[$doc:meta])* $site:ident $place:ident $suffix:literal),* $(,)?) => {
+    ($($(#[doc = $doc:literal])* $site:ident $place:ident $suffix:literal),* $(,)?) => {
         /// The activations that some model family computes, in the order in which they are computed.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
         #[non_exhaustive]
         pub enum Site {
-            $($(#[$doc])* $site,)*
+            $($(#[doc = $doc])* $site,)*
         }
 
         impl Site {
@@ -16,6 +16,11 @@ macro_rules! sites {
 
             pub(super) fn suffix(self) -> &'static str {
                 match self { $(Site::$site => $suffix,)* }
+            }
+
+            /// A line for every site: its name in a block, and what it is, with its shape.
+            pub(crate) fn descriptions() -> Vec<String> {
+                vec![$(format!("{}: {}", $suffix, concat!($($doc),*).trim()),)*]
             }
 
             pub(super) fn is_in_block(self) -> bool {

@@ -63,6 +63,12 @@ pub(super) fn releases() -> Vec<String> {
     names
 }
 
+/// The autoencoders of a release that the library brings.
+pub(super) fn ids(release: &str) -> Vec<String> {
+    let of = ALL.iter().filter(|one| one.release == release);
+    of.map(|one| one.id.to_owned()).collect()
+}
+
 /// The autoencoder of a release that the library brings; nothing where the release is another's.
 ///
 /// # Errors

@@ -27,6 +27,26 @@ pub fn sae_releases() -> Vec<String> {
     embedded::releases().into_iter().chain(releases).collect()
 }
 
+/// The releases, each with the ids that can be listed: those of others follow a pattern.
+pub(crate) fn sae_names() -> Vec<(String, Vec<String>)> {
+    let releases = table::all().into_iter().map(|release| {
+        let ids = match &release.ids {
+            Ids::Under(_) => Vec::new(),
+            Ids::Patterns(patterns) => {
+                let whole = patterns.iter().filter(|(ids, _)| !ids.contains('{'));
+                whole.map(|(id, _)| id.clone()).collect()
+            }
+            Ids::Canonical(runs) => canonical::ids(runs),
+        };
+        (release.name, ids)
+    });
+    let embedded = embedded::releases().into_iter().map(|release| {
+        let ids = embedded::ids(&release);
+        (release, ids)
+    });
+    embedded.chain(releases).collect()
+}
+
 /// The autoencoder of a release, or of a repository.
 ///
 /// # Errors
