@@ -1,7 +1,7 @@
 //! evcxr as the interpreter.
 
 use super::compile_error::{self, Notebook};
-use super::fates::Fates;
+use super::fates::{self, Fates};
 use super::interrupt::{Interrupt, Phase};
 use super::memory::Kills;
 use super::places::{Places, Source};
@@ -117,6 +117,14 @@ impl Engine {
             .collect()
     }
 
+    /// Those of them that the child holds: after a cell that failed the engine knows more.
+    pub(super) fn held(&self) -> BTreeMap<String, String> {
+        let held = self.bridge.variables();
+        let mut types = self.types();
+        types.retain(|name, _| held.contains_key(name));
+        types
+    }
+
     /// Runs code of our own to its end, as no cell of the user's.
     pub(super) fn run_hidden(&mut self, code: &str) -> Result<(), Error> {
         self.bridge.begin(HIDDEN);
@@ -187,7 +195,7 @@ impl Engine {
             Error::TypeRedefinedVariablesLost(names) => self.fates.redefined(&source.title, names),
             // The crash has said it.
             Error::SubprocessTerminated(_) => {}
-            _ => self.fates.failed(source, &self.before, &self.types()),
+            _ => self.fates.failed(source, &self.before, &self.held()),
         }
     }
 
@@ -268,13 +276,13 @@ impl Engine {
 impl Engine {
     /// Begins the Rust of a cell, or a part of it.
     pub(super) fn begin_code(&mut self, cell: &Cell) -> Begun {
-        self.before = self.types();
+        self.before = self.held();
         self.bridge.begin(cell.id);
         self.kills = Kills::now();
         let source = self.places.begin(&cell.title, &cell.code);
         if let Some(error) = delimiters::check(&source).or_else(|| twice::check(&source)) {
             self.places.forget();
-            self.fates.failed(&source, &self.before, &self.types());
+            self.fates.failed(&source, &self.before, &self.held());
             return Begun::Ended(Outcome {
                 value: None,
                 page: None,
@@ -286,7 +294,10 @@ impl Engine {
         match result {
             Ok(outputs) => {
                 self.places.keep();
-                self.fates.ran(&source, &self.before, &self.types());
+                let mut after = self.types();
+                let (held, made) = (self.held(), fates::bound(&source.code));
+                after.retain(|name, _| held.contains_key(name) || made.contains(name));
+                self.fates.ran(&source, &self.before, &after);
                 self.value = bundle(outputs);
                 self.bridge.settle();
                 if self.bridge.has_started(cell.id) {
@@ -338,7 +349,7 @@ impl Engine {
                     title: cell.title.clone(),
                     code: cell.code.clone(),
                 };
-                self.fates.failed(&source, &self.before, &self.types());
+                self.fates.failed(&source, &self.before, &self.held());
             }
             error
         };
@@ -360,7 +371,7 @@ impl Interpreter for Engine {
     }
 
     fn revive(&mut self) -> CellError {
-        self.before = self.types();
+        self.before = self.held();
         self.bridge.settle_dead();
         self.restart(&Cell::default())
     }

@@ -5,6 +5,7 @@ use super::CellError;
 use super::compile_error::byte_at;
 use super::places::{Place, Places, rust_begins};
 use crate::bridge::Failure;
+use crate::toolchain::workspace::STANDARD_LIBRARY;
 use ferrolens_frames::SourcePlace;
 use ra_ap_syntax::ast::{self, AstNode, HasName};
 use ra_ap_syntax::{Edition, SourceFile, TextSize};
@@ -169,7 +170,7 @@ fn library_file(file: &str) -> &str {
     if let Some((_, rest)) = file.split_once("/registry/src/") {
         return rest.split_once('/').map_or(rest, |(_, rest)| rest);
     }
-    if let Some(rest) = file.strip_prefix("/rustc/") {
+    if let Some(rest) = file.strip_prefix(STANDARD_LIBRARY) {
         return rest.split_once('/').map_or(rest, |(_, rest)| rest);
     }
     file

@@ -9,6 +9,9 @@ use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
+/// How the standard library's files are called in what was compiled with it, before its commit.
+pub const STANDARD_LIBRARY: &str = "/rustc/";
+
 /// Whether the crate of cells has dependencies of its own.
 pub(super) fn has_dependencies(manifest: &Path) -> bool {
     let Ok(text) = std::fs::read_to_string(manifest) else {

@@ -186,7 +186,7 @@ fn shell_lines_stream_and_fail_with_their_status() {
     let error = front_end.collect(&id).failed();
     assert_eq!(error.content["ename"], "Interrupted");
     assert!(
-        asked.elapsed() < Duration::from_secs(1),
+        asked.elapsed() < Duration::from_secs(8),
         "{:?}",
         asked.elapsed()
     );
@@ -346,7 +346,7 @@ fn an_added_crate_compiles_before_the_readers_eyes() {
         error.traceback()
     );
     assert!(
-        asked.elapsed() < Duration::from_secs(2),
+        asked.elapsed() < Duration::from_secs(8),
         "{:?}",
         asked.elapsed()
     );
@@ -355,7 +355,7 @@ fn an_added_crate_compiles_before_the_readers_eyes() {
     assert_eq!(reply.outputs.result(), "43");
     let said = reply.outputs.text("stderr");
     assert!(
-        said.contains("slow") && said.contains("compiled in "),
+        said.contains("compiling ") && said.contains("compiled in "),
         "{said:?}"
     );
     assert_eq!(

@@ -2,7 +2,7 @@ use ferrolens_tests::{FrontEnd, Reply};
 use serde_json::json;
 use std::time::{Duration, Instant};
 
-/// A cell stops this soon after an interrupt.
+/// A cell stops this soon after an interrupt, on a machine with nothing else to do.
 const SOON: Duration = Duration::from_secs(1);
 
 /// Runs a cell that says `in` when it has begun, and interrupts it there.
@@ -36,16 +36,16 @@ fn an_interrupt_stops_every_kind_of_cell_and_keeps_every_variable() {
         "print!(\"in\"); let opaque = { while opaque.0 == 7 { std::hint::spin_loop() } 1 };",
         "print!(\"in\"); spin(kept.len() as u64)",
         "print!(\"in\"); let gone = model; let t = tokens; for _ in 0.. { gone.forward(&t)?; }",
-        "print!(\"in\"); for _ in 0..1000 { model.run_with_cache(&tokens)?; }",
+        "print!(\"in\"); for _ in 0..1_000_000 { model.forward(&tokens)?; }",
         "print!(\"in\"); std::thread::sleep(std::time::Duration::from_secs(1000)); println!(\"never\")",
-        "print!(\"in\"); std::thread::spawn(|| loop { std::hint::spin_loop() }).join().is_err()",
+        "print!(\"in\"); std::thread::spawn(|| loop { std::hint::spin_loop() }).join().ok(); for _ in 0..2 {}",
         "print!(\"in\"); let line = input(\"a question\")?;",
         "print!(\"in\"); let again = { while other == 5 {} panic!() }; let nothing = 1;",
     ] {
         let (reply, after) = interrupt(&mut front_end, code);
         assert_eq!(reply.content["ename"], "Interrupted", "{code}: {reply:#?}");
         assert!(!reply.outputs.text("stdout").contains("never"), "{code}");
-        assert!(after < SOON * 4, "{code}: stopped after {after:?}");
+        assert!(after < SOON * 8, "{code}: stopped after {after:?}");
         let all = front_end
             .execute("(kept.len(), again.as_str(), other, tokens.dims().len(), model.config().n_layers, counter > 0)")
             .ok();
@@ -101,7 +101,7 @@ fn an_interrupt_stops_the_compiler_and_aborts_the_queue() {
     front_end.command("interrupt_request", json!({}));
     let reply = front_end.collect(&cell).failed();
     assert_eq!(reply.content["ename"], "Interrupted", "{reply:#?}");
-    assert!(asked.elapsed() < SOON * 4, "{:?}", asked.elapsed());
+    assert!(asked.elapsed() < SOON * 8, "{:?}", asked.elapsed());
     let reply = front_end.collect(&queued);
     assert_eq!(reply.status(), "aborted");
     assert_eq!(front_end.execute("kept").ok().outputs.result(), "1");

@@ -42,7 +42,14 @@ fn nonsense_on_every_socket_stops_nothing() {
     ] {
         assert!(count > 0, "nothing {what} was sent: {sent:?}");
     }
-    assert_eq!(front_end.execute("kept + 1").ok().outputs.result(), "2");
+    // What it sent last may fail, and abort what stands behind it.
+    let mut reply = front_end.execute("kept + 1");
+    for _ in 0..20 {
+        if reply.status() == "aborted" {
+            reply = front_end.execute("kept + 1");
+        }
+    }
+    assert_eq!(reply.ok().outputs.result(), "2");
     front_end.shut_down();
     front_end.forget();
 }

@@ -134,7 +134,14 @@ mod tests {
 
     #[test]
     fn what_does_not_parse_is_no_obstacle() {
-        check("fn f() { for in {", "fn f() { for in {");
-        insert("}}} loop while for");
+        for source in [
+            "fn f() { for in {\n",
+            "}}} loop while for\n",
+            "loop {{{{",
+            "\"{\n",
+        ] {
+            let lines = insert(source).lines().count();
+            assert_eq!(lines, source.lines().count(), "{source}");
+        }
     }
 }
