@@ -11,7 +11,14 @@ const REMEMBERED: usize = 1 << 16;
 /// The signatures of one kernel's messages.
 #[derive(Debug, Default)]
 pub(super) struct Replays {
-    seen: Mutex<(HashSet<Vec<u8>>, VecDeque<Vec<u8>>)>,
+    seen: Mutex<Seen>,
+}
+
+#[derive(Debug, Default)]
+struct Seen {
+    known: HashSet<Vec<u8>>,
+    /// The oldest first.
+    order: VecDeque<Vec<u8>>,
 }
 
 impl Replays {
@@ -24,7 +31,7 @@ impl Replays {
             return Ok(());
         };
         let mut seen = self.seen.lock().unwrap_or_else(|bad| bad.into_inner());
-        let (known, order) = &mut *seen;
+        let Seen { known, order } = &mut *seen;
         if !known.insert(signature.clone()) {
             return Err(Malformed::Replayed);
         }
