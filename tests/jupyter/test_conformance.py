@@ -38,6 +38,9 @@ class FerrolensTests(jupyter_kernel_test.KernelTests):
         super().setUpClass()
         # The first cell waits for the interpreter, longer than the suite waits for a cell.
         cls.kc.execute_interactive("1", timeout=120, output_hook=lambda message: None)
+        # So does the first completion of a path for the analyzer, which has still to read the library.
+        for _ in range(5):
+            cls.kc.complete("std::collections::HashM", reply=True, timeout=60)
 
 
 class _Results(unittest.TestResult):

@@ -127,14 +127,15 @@ impl Store {
                 start,
                 stop,
             } => {
+                let asked = *session;
                 let session = if *session <= 0 {
                     self.session.saturating_add(*session)
                 } else {
                     *session
                 };
                 if session == self.session {
-                    // IPython's number of the session that runs.
-                    session_shown = Some(0);
+                    // The number by which it was asked for; 0 is IPython's for the session that runs.
+                    session_shown = Some(if asked > 0 { session } else { 0 });
                 }
                 let last: i64 = connection.query_row(
                     "SELECT coalesce(max(line), 0) FROM history WHERE session = ?1",

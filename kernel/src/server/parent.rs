@@ -51,7 +51,7 @@ fn kind_of(command: &str) -> &'static str {
         let is_library = ["nbclient", "nbconvert", "papermill"].contains(&part);
         (is_library && word.contains(part))
             || word
-                .split('-')
+                .split(['-', '_'])
                 .any(|piece| piece.strip_prefix("jupyter").unwrap_or(piece) == part)
     };
     let mut words = command
@@ -135,6 +135,7 @@ mod tests {
                 "python\0-c\0import nbclient; nbclient.execute()\0",
                 "headless",
             ),
+            ("python\0-m\0jupyter_console\0--kernel\0x", "console"),
             ("python\0-m\0pytest\0tests/jupyter", "unknown"),
             ("", "unknown"),
         ] {
