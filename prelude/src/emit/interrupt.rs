@@ -58,18 +58,19 @@ pub fn check_interrupt() -> Result<()> {
 /// costs one load and one branch. A thread that unwinds already goes on.
 #[inline(always)]
 pub fn stop_point() {
-    if cfg!(test) || RAISED.load(Relaxed) {
-        stop_if_meant();
+    if (cfg!(test) || RAISED.load(Relaxed)) && is_meant() {
+        unwind();
     }
 }
 
+/// Whether the calling thread is to unwind: a second panic while the first unwinds would end the process.
+///
+/// With C's calling convention, from which nothing unwinds: the compiler then keeps a loop's numbers in
+/// registers, and moves them to memory only where this is called.
 #[cold]
 #[inline(never)]
-fn stop_if_meant() {
-    // A second panic while the first unwinds would end the process.
-    if !std::thread::panicking() && interrupted() {
-        unwind();
-    }
+extern "C" fn is_meant() -> bool {
+    !std::thread::panicking() && interrupted()
 }
 
 pub(super) fn error() -> Error {
