@@ -109,15 +109,15 @@ impl Engine {
         Ok(engine)
     }
 
-    /// The variables that the engine knows, with their types.
-    pub(super) fn types(&self) -> BTreeMap<String, String> {
+    /// The variables that the engine believes in, with their types; see [`Engine::held`].
+    fn types(&self) -> BTreeMap<String, String> {
         self.context
             .variables_and_types()
             .map(|(name, kind)| (name.to_owned(), kind.to_owned()))
             .collect()
     }
 
-    /// Those of them that the child holds: after a cell that failed the engine knows more.
+    /// The variables that there are: after a cell that failed the engine believes in more.
     pub(super) fn held(&self) -> BTreeMap<String, String> {
         let held = self.bridge.variables();
         let mut types = self.types();
@@ -408,7 +408,8 @@ impl Interpreter for Engine {
     fn inspect(&mut self, code: &str, is_member: bool) -> Option<Inspection> {
         // The engine tells a method from a field by its parenthesis.
         let method = is_member.then(|| hover(&mut self.context, &format!("{code}(")));
-        method.flatten().or_else(|| hover(&mut self.context, code))
+        let found = method.flatten().or_else(|| hover(&mut self.context, code));
+        found.map(|(_, html)| Inspection { html })
     }
 
     fn known(&self) -> Known {
@@ -428,11 +429,11 @@ fn unharmed<T>(ask: impl FnOnce() -> T) -> Option<T> {
     catch_unwind(AssertUnwindSafe(ask)).ok()
 }
 
-/// What the analyzer says of the name at the end of `code`.
-fn hover(context: &mut CommandContext, code: &str) -> Option<Inspection> {
-    let (plain, html) = unharmed(|| context.hover_at(code, code.len()))?.ok()?;
-    let is_known = !plain.is_empty() && plain != "No documentation found";
-    is_known.then_some(Inspection { html })
+/// What the analyzer says of the name at the end of `code`, as text and as html.
+pub(super) fn hover(context: &mut CommandContext, code: &str) -> Option<(String, String)> {
+    let said = unharmed(|| context.hover_at(code, code.len()))?.ok()?;
+    let is_known = !said.0.is_empty() && said.0 != "No documentation found";
+    is_known.then_some(said)
 }
 
 /// The engine waits at the end of a cell until its own channels are empty. What is on them is

@@ -91,6 +91,11 @@ fn commands_say_what_there_is_without_running_it() {
         .execute_with(":vars", json!({"silent": true}))
         .ok();
     assert!(silent.outputs.messages.is_empty(), "{:#?}", silent.outputs);
+    // What a failed cell would have made is not there.
+    front_end.execute("let never = 1; panic!(\"no\")").failed();
+    let vars = front_end.execute(":vars").ok();
+    let text = shown(&vars, "text/plain");
+    assert!(text.contains("ones") && !text.contains("never"), "{text}");
 }
 
 #[test]

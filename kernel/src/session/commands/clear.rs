@@ -13,7 +13,7 @@ pub(super) fn clear(
     cell: &Cell,
     _: &str,
 ) -> Result<Option<Bundle>, CellError> {
-    let lost = engine.types();
+    let lost = engine.held();
     forget(engine, cell)
         .map_err(|error| wrong(format!("The session could not be cleared: {error}.")))?;
     Ok(Some(said(&format!(
@@ -28,7 +28,7 @@ pub(super) fn restart(
     cell: &Cell,
     _: &str,
 ) -> Result<Option<Bundle>, CellError> {
-    let lost = engine.types();
+    let lost = engine.held();
     fresh_process(engine, cell)
         .map_err(|error| wrong(format!("The process could not be started again: {error}.")))?;
     Ok(Some(said(&format!(

@@ -1,12 +1,9 @@
 //! `:doc`: what the analyzer says about a name.
 
 use super::wrong;
-use crate::session::engine::Engine;
+use crate::session::engine::{Engine, hover};
 use crate::session::{Cell, CellError};
 use ferrolens_frames::Bundle;
-
-/// What the engine says where there is nothing.
-const NOTHING: &str = "No documentation found";
 
 pub(super) fn run(
     engine: &mut Engine,
@@ -24,7 +21,7 @@ pub(super) fn run(
 /// What a cell of IPython's form asks for: `Vec?`, or `?Vec`. Behind the name of a variable the sign
 /// is Rust's.
 pub(super) fn page(engine: &mut Engine, code: &str) -> Option<Result<Bundle, CellError>> {
-    let path = asked_for(code, |name| engine.types().contains_key(name))?;
+    let path = asked_for(code, |name| engine.held().contains_key(name))?;
     Some(look_up(engine, path))
 }
 
@@ -46,9 +43,7 @@ fn look_up(engine: &mut Engine, name: &str) -> Result<Bundle, CellError> {
     // The method of a value is found with its parenthesis, and everything else without.
     let method = format!("{name}(");
     for path in [name, method.as_str()] {
-        if let Some((text, html)) = engine.context.hover_at(path, path.len()).ok()
-            && text != NOTHING
-        {
+        if let Some((text, html)) = hover(&mut engine.context, path) {
             return Ok(Bundle::from([
                 ("text/plain".to_owned(), text.trim_end().to_owned().into()),
                 ("text/html".to_owned(), html.into()),

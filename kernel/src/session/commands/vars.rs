@@ -17,7 +17,7 @@ pub(super) fn run(
             "`:vars` shows all variables; for the type of `{arguments}` write `:type {arguments}`."
         )));
     }
-    let types = engine.types();
+    let types = engine.held();
     if types.is_empty() {
         return Ok(Some(Bundle::from([(
             "text/plain".to_owned(),
