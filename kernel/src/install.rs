@@ -7,6 +7,7 @@
 //! where `<data>` is the user's data folder, or `DIR/share` with `--prefix DIR`.
 
 mod kernelspec;
+mod outline;
 mod report;
 mod stage;
 

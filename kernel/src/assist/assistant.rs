@@ -28,7 +28,7 @@ const LAST_PATIENCE: Duration = Duration::from_secs(5);
 const LEISURE: Duration = Duration::from_millis(700);
 
 /// How many types are asked about ahead after one cell.
-const MOST_AHEAD: usize = 6;
+const MOST_AHEAD: usize = 24;
 
 type Found = Option<Arc<Vec<Match>>>;
 

@@ -1,7 +1,9 @@
 //! Puts what cargo built into an installation.
 
+use super::outline::outline;
 use crate::assist;
 use crate::toolchain::graph;
+use crate::toolchain::prebuilt::Prebuilt;
 use serde_json::Value;
 use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
@@ -61,16 +63,19 @@ pub(super) fn stage(artifacts: &Path, installation: &Path) -> Result<PathBuf, St
         library.ok_or("cargo's list names no libferrolens.so: build the prelude first.")?;
     copy(&library, &prelude.join("libferrolens.so"))?;
     copy_std(&prelude)?;
-    let graph = own_sources(graph::cut(&metadata)?, &prelude, installation)?;
+    let graph = graph::cut(&metadata)?;
+    let described: Vec<PathBuf> = (graph::DESCRIBED.iter())
+        .filter_map(|name| sources(&graph, name))
+        .collect();
+    let graph = own_sources(graph, &prelude, installation)?;
     write(&prelude.join("graph.json"), &graph.to_string())?;
     let standard = crate::toolchain::workspace::std_source(Path::new("rustc"));
-    let catalogue = assist::read_catalogue(
-        &prelude.join("source"),
-        graph::DESCRIBED,
-        standard.as_deref(),
-    );
+    let catalogue = assist::read_catalogue(&described, standard.as_deref());
     let catalogue = serde_json::to_string(&catalogue).map_err(|error| error.to_string())?;
     write(&prelude.join("catalogue.json"), &catalogue)?;
+    if let Some(standard) = standard {
+        own_standard(&standard, &Prebuilt::standard_in(&prelude))?;
+    }
     write(
         &prelude.join("rustc"),
         &run(Command::new("rustc").arg("-vV"))?,
@@ -136,6 +141,14 @@ fn copy_std(prelude: &Path) -> Result<(), String> {
     Ok(())
 }
 
+/// The folder with the sources of a package.
+fn sources(graph: &Value, name: &str) -> Option<PathBuf> {
+    let packages = graph["packages"].as_array()?;
+    let package = packages.iter().find(|package| package["name"] == name)?;
+    let manifest = Path::new(package["manifest_path"].as_str()?);
+    Some(manifest.parent()?.join("src"))
+}
+
 /// Copies the sources that the analyzer reads, so that the installation stands alone, and points the
 /// graph to them.
 fn own_sources(mut graph: Value, prelude: &Path, installation: &Path) -> Result<Value, String> {
@@ -182,6 +195,28 @@ fn point(path: &mut Value, moved: &HashMap<PathBuf, PathBuf>) {
     }
 }
 
+/// The crates of the standard library that a cell's types come from. Without a manifest beside them the
+/// analyzer puts them together itself, and asks no cargo about it.
+const STANDARD: &[&str] = &[
+    "alloc",
+    "core",
+    "panic_unwind",
+    "proc_macro",
+    "std",
+    "unwind",
+];
+
+fn own_standard(from: &Path, to: &Path) -> Result<(), String> {
+    for name in STANDARD {
+        let (from, to) = (from.join(name).join("src"), to.join(name).join("src"));
+        if from.is_dir() {
+            copy_rust(&from, &to)?;
+        }
+    }
+    Ok(())
+}
+
+/// Outlines of the Rust files below `from`.
 fn copy_rust(from: &Path, to: &Path) -> Result<(), String> {
     let entries = std::fs::read_dir(from).map_err(|error| cannot(from, &error))?;
     std::fs::create_dir_all(to).map_err(|error| cannot(to, &error))?;
@@ -190,7 +225,8 @@ fn copy_rust(from: &Path, to: &Path) -> Result<(), String> {
         if path.is_dir() {
             copy_rust(&path, &to.join(entry.file_name()))?;
         } else if path.extension().is_some_and(|ending| ending == "rs") {
-            copy(&path, &to.join(entry.file_name()))?;
+            let text = std::fs::read_to_string(&path).map_err(|error| cannot(&path, &error))?;
+            write(&to.join(entry.file_name()), &outline(&text))?;
         }
     }
     Ok(())

@@ -13,6 +13,7 @@ use crate::bridge::{Bridge, LastWords};
 use crate::child;
 use crate::toolchain::folder::{OUTER_TMPDIR_ENV, SessionFolder};
 use crate::toolchain::prebuilt::Prebuilt;
+use crate::toolchain::rewrite::RESTORES;
 use evcxr::{
     CommandContext, CompilationError, Error, EvalContext, EvalContextOutputs, EvalOutputs,
 };
@@ -147,10 +148,7 @@ impl Engine {
             .map(|(name, kind)| {
                 // In numbers, so that the cell does not seem to use the variable of this name.
                 let bytes = name.as_bytes();
-                format!(
-                    "let mut {name}: {kind} = ::ferrolens::emit::variables::restored(\
-                     evcxr_variable_store, &{bytes:?});"
-                )
+                format!("let mut {name}: {kind} = {RESTORES}evcxr_variable_store, &{bytes:?});")
             })
             .collect();
         if !lines.is_empty() {
@@ -189,13 +187,27 @@ impl Engine {
         }
     }
 
+    /// Notes the variables that are there and that the engine has dropped, as it does with those of a
+    /// type that was defined again.
+    fn note_forgotten(&mut self) {
+        let (there, known) = (self.bridge.variables(), self.types());
+        for (name, kind) in &self.before {
+            if there.contains_key(name) && !known.contains_key(name) {
+                self.fates.forgotten(name, kind);
+            }
+        }
+    }
+
     /// Notes what became of the variables of a cell that failed.
     fn note_failure(&mut self, source: &Source, error: &Error) {
         match error {
             Error::TypeRedefinedVariablesLost(names) => self.fates.redefined(&source.title, names),
             // The crash has said it.
             Error::SubprocessTerminated(_) => {}
-            _ => self.fates.failed(source, &self.before, &self.held()),
+            _ => {
+                self.fates.failed(source, &self.before, &self.held());
+                self.note_forgotten();
+            }
         }
     }
 
@@ -318,6 +330,7 @@ impl Engine {
                 } else {
                     self.bridge.settle();
                 }
+                self.note_forgotten();
                 let shown = match self.bridge.refusal() {
                     Some(refusal) => CellError::plain("kernel error", &refusal),
                     None => self.error(&source, &error),

@@ -30,7 +30,11 @@ enum Fate {
 
 /// By the variables' names.
 #[derive(Debug, Default)]
-pub(super) struct Fates(BTreeMap<String, Fate>);
+pub(super) struct Fates {
+    of: BTreeMap<String, Fate>,
+    /// The cell that defined a type last, by its name.
+    definitions: BTreeMap<String, String>,
+}
 
 type Types = BTreeMap<String, String>;
 
@@ -42,9 +46,21 @@ impl Fates {
                 cell: source.title.clone(),
                 line: line_of_move(&source.code, name),
             };
-            self.0.insert(name.clone(), fate);
+            self.of.insert(name.clone(), fate);
         }
-        self.0.retain(|name, _| !after.contains_key(name));
+        self.of.retain(|name, _| !after.contains_key(name));
+        let title = &source.title;
+        let defined = defined(&source.code).into_iter();
+        self.definitions
+            .extend(defined.map(|name| (name, title.clone())));
+    }
+
+    /// The engine has forgotten a variable that is still there, since its type was defined again.
+    pub(super) fn forgotten(&mut self, name: &str, kind: &str) {
+        let words = kind.split(|c: char| !c.is_alphanumeric() && c != '_');
+        let cell = words.filter_map(|word| self.definitions.get(word)).next();
+        let cell = cell.map_or("a cell", String::as_str).to_owned();
+        self.of.insert(name.to_owned(), Fate::Redefined { cell });
     }
 
     /// A cell has failed, before or while it ran; `after` are the variables that are there.
@@ -52,25 +68,25 @@ impl Fates {
         let cell = &source.title;
         for name in before.keys().filter(|name| !after.contains_key(*name)) {
             let cell = cell.clone();
-            self.0.insert(name.clone(), Fate::TakenAndFailed { cell });
+            self.of.insert(name.clone(), Fate::TakenAndFailed { cell });
         }
         for name in bound(&source.code) {
             if !before.contains_key(&name) && !after.contains_key(&name) {
                 let cell = cell.clone();
-                self.0.insert(name, Fate::NeverKept { cell });
+                self.of.insert(name, Fate::NeverKept { cell });
             }
         }
     }
 
     pub(super) fn crashed<'a>(&mut self, cell: &str, names: impl Iterator<Item = &'a String>) {
         let cell = cell.to_owned();
-        self.0
+        self.of
             .extend(names.map(|name| (name.clone(), Fate::Crashed { cell: cell.clone() })));
     }
 
     pub(super) fn redefined(&mut self, cell: &str, names: &[String]) {
         let cell = cell.to_owned();
-        self.0.extend(
+        self.of.extend(
             names
                 .iter()
                 .map(|name| (name.clone(), Fate::Redefined { cell: cell.clone() })),
@@ -79,7 +95,7 @@ impl Fates {
 
     /// What to say to who uses a variable that is gone.
     pub(super) fn sentence(&self, name: &str) -> Option<String> {
-        Some(match self.0.get(name)? {
+        Some(match self.of.get(name)? {
             Fate::Moved { cell, line } => {
                 let line = line.map_or_else(String::new, |line| format!(", line {line}"));
                 format!(
@@ -117,6 +133,23 @@ pub(super) fn bound(code: &str) -> BTreeSet<String> {
         .flat_map(|pattern| pattern.syntax().descendants().collect::<Vec<_>>())
         .filter_map(ast::IdentPat::cast)
         .filter_map(|pattern| Some(pattern.name()?.text().to_string()))
+        .collect()
+}
+
+/// The types that a cell defines.
+fn defined(code: &str) -> Vec<String> {
+    let items = body(code).into_iter().flat_map(|body| body.children());
+    items
+        .filter_map(ast::Item::cast)
+        .filter_map(|item| match item {
+            ast::Item::Struct(it) => it.name(),
+            ast::Item::Enum(it) => it.name(),
+            ast::Item::Union(it) => it.name(),
+            ast::Item::TypeAlias(it) => it.name(),
+            ast::Item::Trait(it) => it.name(),
+            _ => None,
+        })
+        .map(|name| name.text().to_string())
         .collect()
 }
 

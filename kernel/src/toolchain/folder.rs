@@ -128,7 +128,9 @@ impl SessionFolder {
             environment.push((REAL_CARGO_HOME_ENV, home.to_string_lossy().into_owned()));
         }
         if std::env::var_os("RUST_SRC_PATH").is_none()
-            && let Some(source) = super::workspace::std_source(&rustc)
+            && let Some(source) = prebuilt
+                .standard()
+                .or_else(|| super::workspace::std_source(&rustc))
         {
             environment.push(("RUST_SRC_PATH", text(&source)));
         }

@@ -6,6 +6,7 @@
 //! <installation>/prelude/libferrolens.so      the prelude and everything inside it
 //! <installation>/prelude/crates/              metadata of the crates behind it; procedural macros
 //! <installation>/prelude/graph.json           `cargo metadata`, cut to the crates a cell can name
+//! <installation>/prelude/source/             outlines of those crates, and of the standard library
 //! <installation>/prelude/catalogue.json       what types have, for completion
 //! <installation>/prelude/rustc                `rustc -vV` of the compiler that built it
 //! ```
@@ -76,6 +77,17 @@ impl Prebuilt {
     /// The crate graph for the analyzer.
     pub fn graph(&self) -> PathBuf {
         self.folder.join("graph.json")
+    }
+
+    /// The standard library's outline, which the analyzer reads; an installation without may be had.
+    pub fn standard(&self) -> Option<PathBuf> {
+        let folder = Self::standard_in(&self.folder);
+        folder.join("core/src/lib.rs").is_file().then_some(folder)
+    }
+
+    /// Where it lies in a prelude's folder.
+    pub fn standard_in(prelude: &Path) -> PathBuf {
+        prelude.join("source/library")
     }
 
     /// What types have, for completion.

@@ -5,6 +5,7 @@
 //! shows, [`checks`] where it looks whether it should stop.
 
 mod checks;
+mod definitions;
 mod display;
 mod reports;
 mod variables;
@@ -12,6 +13,7 @@ mod variables;
 pub(crate) use checks::CHECK;
 pub(super) use display::Fallback;
 use std::path::Path;
+pub(crate) use variables::RESTORES;
 
 const PRELUDE: &str = "use ferrolens::prelude::*;";
 

@@ -20,6 +20,9 @@ const COMPLETE: &str = "EVCXR_EXECUTION_COMPLETE";
 
 type Value = Box<dyn Any>;
 
+/// A variable of a type that no cell defines.
+const FOREIGN: u64 = 0;
+
 thread_local! {
     /// What the running cell would lose if it failed, by name.
     static KEPT: RefCell<BTreeMap<String, Value>> = const { RefCell::new(BTreeMap::new()) };
@@ -30,21 +33,65 @@ thread_local! {
 /// Holds the variables; what the engine calls it, and how.
 #[derive(Default)]
 pub struct VariableStore {
-    variables: BTreeMap<String, Value>,
+    variables: BTreeMap<String, Stored>,
+    /// The definitions behind the variables that the running cell has taken.
+    taken: BTreeMap<String, u64>,
+}
+
+struct Stored {
+    value: Value,
+    /// Stands for the text of the user's definitions that its type depends on.
+    definitions: u64,
+}
+
+/// The store as variables see it whose types cells define: those of other definitions are not there.
+pub struct Defined<'a> {
+    store: &'a mut VariableStore,
+    definitions: u64,
+}
+
+impl Defined<'_> {
+    /// Stores the value of a variable.
+    pub fn put_variable<T: 'static>(self, name: &str, value: T) {
+        self.store.put(name, Box::new(value), self.definitions);
+    }
+
+    /// Whether the variable is there with this type; the engine forgets it otherwise.
+    pub fn check_variable<T: 'static>(self, name: &str) -> bool {
+        self.store.check::<T>(name, self.definitions)
+    }
 }
 
 impl VariableStore {
     /// Stores the value of a variable.
     pub fn put_variable<T: 'static>(&mut self, name: &str, value: T) {
-        self.variables.insert(name.to_owned(), Box::new(value));
+        self.put(name, Box::new(value), FOREIGN);
     }
 
     /// Whether the variable is there with this type; the engine forgets it otherwise.
     pub fn check_variable<T: 'static>(&mut self, name: &str) -> bool {
+        self.check::<T>(name, FOREIGN)
+    }
+
+    /// For variables of the user's own types. Two definitions of one name, in two cells, have the same
+    /// `TypeId`, and may lie in memory differently: `definitions` tells them apart.
+    pub fn of(&mut self, definitions: u64) -> Defined<'_> {
+        Defined {
+            store: self,
+            definitions,
+        }
+    }
+
+    fn put(&mut self, name: &str, value: Value, definitions: u64) {
+        let stored = Stored { value, definitions };
+        self.variables.insert(name.to_owned(), stored);
+    }
+
+    fn check<T: 'static>(&mut self, name: &str, definitions: u64) -> bool {
         let is_there = self
             .variables
             .get(name)
-            .is_some_and(|value| value.is::<T>());
+            .is_some_and(|stored| stored.value.is::<T>() && stored.definitions == definitions);
         if !is_there {
             control(&format!("{CHANGED_TYPE}{name}"));
         }
@@ -56,7 +103,11 @@ impl VariableStore {
     /// # Panics
     /// When it is not there, or has another type.
     pub fn take_variable<T: 'static>(&mut self, name: &str) -> T {
-        match self.variables.remove(name).map(Value::downcast::<T>) {
+        let stored = self.variables.remove(name);
+        if let Some(stored) = &stored {
+            self.taken.insert(name.to_owned(), stored.definitions);
+        }
+        match stored.map(|stored| stored.value.downcast::<T>()) {
             Some(Ok(value)) => *value,
             _ => panic!("the variable `{name}` is not what this cell was compiled for"),
         }
@@ -71,11 +122,14 @@ impl VariableStore {
         name: &str,
         create: F,
     ) -> std::sync::Arc<T> {
-        let value = self
+        let stored = self
             .variables
             .entry(name.to_owned())
-            .or_insert_with(|| Box::new(std::sync::Arc::new(create())));
-        match value.downcast_ref::<std::sync::Arc<T>>() {
+            .or_insert_with(|| Stored {
+                value: Box::new(std::sync::Arc::new(create())),
+                definitions: FOREIGN,
+            });
+        match stored.value.downcast_ref::<std::sync::Arc<T>>() {
             Some(value) => value.clone(),
             None => panic!("`{name}` is used for a value of another type"),
         }
@@ -89,8 +143,12 @@ impl VariableStore {
     /// Where the cell has failed: the variable is as it was, and not what the cell wanted to define.
     pub fn give_back<T: 'static>(&mut self, name: &str, value: impl FnOnce() -> T) {
         if super::failure::has_failed() {
-            self.put_variable(name, value());
+            self.put(name, Box::new(value()), self.taken_from(name));
         }
+    }
+
+    fn taken_from(&self, name: &str) -> u64 {
+        self.taken.get(name).copied().unwrap_or(FOREIGN)
     }
 
     /// The code of the cell has ended. Where it failed, what it took and did not give back returns.
@@ -98,9 +156,13 @@ impl VariableStore {
         let kept = KEPT.with_borrow_mut(std::mem::take);
         if super::failure::take_has_failed() {
             for (name, value) in kept {
-                self.variables.entry(name).or_insert(value);
+                let definitions = self.taken_from(&name);
+                self.variables
+                    .entry(name)
+                    .or_insert(Stored { value, definitions });
             }
         }
+        self.taken.clear();
         NAMES.set(self.variables.keys().cloned().collect());
     }
 }
@@ -114,9 +176,12 @@ pub fn create_variable_store() -> *mut VariableStore {
 /// its type or given it away.
 ///
 /// # Panics
-/// When it is not there, or has another type.
-pub fn restored<T: 'static>(store: &mut VariableStore, name: &[u8]) -> T {
-    store.take_variable(&String::from_utf8_lossy(name))
+/// When it is not there, or has another type, or one of other definitions.
+pub fn restored<T: 'static>(definitions: u64, store: &mut VariableStore, name: &[u8]) -> T {
+    let name = String::from_utf8_lossy(name);
+    let is_the_same = (store.variables.get(&*name)).is_some_and(|it| it.definitions == definitions);
+    assert!(is_the_same, "the type of `{name}` was defined again");
+    store.take_variable(&name)
 }
 
 /// A type whose copies are cheap, or small, and nobody can tell from the value itself: a cell that
@@ -237,6 +302,29 @@ mod tests {
             assert!(!store.check_variable::<i32>("x"), "another type");
         });
         assert_eq!(sent.control, ["EVCXR_VARIABLE_CHANGED_TYPE:x"; 2]);
+    }
+
+    #[test]
+    fn a_type_that_was_defined_again_is_another() {
+        struct Own(i32);
+        let ((), sent) = fake::with_host(|| {
+            let mut store = VariableStore::default();
+            store.of(7).put_variable("x", Own(3));
+            assert!(store.of(7).check_variable::<Own>("x"));
+            assert!(!store.of(8).check_variable::<Own>("x"));
+            store.begin();
+            let x: Own = store.take_variable("x");
+            cell_failed("no");
+            store.give_back("x", || x);
+            store.end();
+            assert!(store.of(7).check_variable::<Own>("x"));
+            assert_eq!(store.take_variable::<Own>("x").0, 3);
+        });
+        let lost = sent
+            .control
+            .iter()
+            .filter(|line| line.contains(CHANGED_TYPE));
+        assert_eq!(lost.count(), 1);
     }
 
     #[test]

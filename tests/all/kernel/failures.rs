@@ -141,3 +141,38 @@ fn an_interrupt_ends_the_cell() {
     assert!(reply.traceback().contains("kept"), "{}", reply.traceback());
     assert_eq!(front_end.execute("2").ok().outputs.result(), "2");
 }
+
+#[test]
+fn a_value_is_never_read_as_one_of_a_type_of_the_same_name() {
+    let mut front_end = FrontEnd::start();
+    front_end
+        .execute(
+            "#[derive(Debug)]\nstruct T(i32, i32);\nlet old = T(1, 2);\nlet many = vec![T(3, 4)];\nlet n = 5;",
+        )
+        .ok();
+    // The same text again is the same type.
+    front_end
+        .execute("#[derive(Debug)]\nstruct T( i32,  i32 );")
+        .ok();
+    assert_eq!(front_end.execute("old").ok().outputs.result(), "T(1, 2)");
+    front_end
+        .execute("#[derive(Debug)]\nstruct T(u8);\nlet new = T(7);")
+        .ok();
+    let reply = front_end.execute("many.len()").failed();
+    let said = format!("{}\n{}", reply.content["evalue"], reply.traceback());
+    assert!(said.contains("`many`"), "{said}");
+    assert!(said.contains("cell [4] defined again"), "{said}");
+    assert_eq!(front_end.execute("new").ok().outputs.result(), "T(7)");
+    assert_eq!(front_end.execute("n").ok().outputs.result(), "5");
+    // A cell that fails after it has defined the type again gives nothing of the old type back as
+    // one of the new.
+    let failing = "#[derive(Debug)]\nstruct T(u8, u8, u8);\nlet new = new.0;\npanic!(\"no\")";
+    front_end.execute(failing).failed();
+    let reply = front_end.execute("format!(\"{new:?}\")").failed();
+    assert!(
+        !reply.traceback().contains("panic"),
+        "{}",
+        reply.traceback()
+    );
+    assert_eq!(front_end.execute("n").ok().outputs.result(), "5");
+}

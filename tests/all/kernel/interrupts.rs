@@ -28,6 +28,8 @@ fn an_interrupt_stops_every_kind_of_cell_and_keeps_every_variable() {
              fn spin(from: u64) -> u64 { let mut x = from; while x < u64::MAX { x += 1; } x }",
         )
         .ok();
+    let mut counted = false;
+    let mut slowest = Duration::ZERO;
     for code in [
         "print!(\"in\"); loop {}",
         "print!(\"in\"); loop { counter += 1; std::hint::black_box(&model); }",
@@ -46,20 +48,18 @@ fn an_interrupt_stops_every_kind_of_cell_and_keeps_every_variable() {
         assert_eq!(reply.content["ename"], "Interrupted", "{code}: {reply:#?}");
         assert!(!reply.outputs.text("stdout").contains("never"), "{code}");
         assert!(after < SOON * 8, "{code}: stopped after {after:?}");
+        slowest = slowest.max(after);
         let all = front_end
             .execute("(kept.len(), again.as_str(), other, tokens.dims().len(), model.config().n_layers, counter > 0)")
             .ok();
-        let counted = code.contains("counter") || front_end_has_counted(all.outputs.result());
+        counted |= code.contains("counter");
         assert_eq!(
             all.outputs.result(),
             format!("(3, \"old\", 5, 2, 2, {counted})"),
             "{code}"
         );
     }
-}
-
-fn front_end_has_counted(result: &str) -> bool {
-    result.ends_with("true)")
+    println!("The slowest of these stopped after {slowest:?}.");
 }
 
 #[test]

@@ -35,19 +35,12 @@ const STANDARD: &[&str] = &[
 /// The longest documentation that is kept, in characters.
 const LONGEST: usize = 400;
 
-/// The catalogue of `packages`, whose folders in `sources` are `name-version`, and of the standard library in `standard`. What cannot
-/// be read is left out.
-pub fn read(sources: &Path, packages: &[&str], standard: Option<&Path>) -> Catalogue {
+/// The catalogue of the packages whose sources are in these folders, the prelude's first, and of the
+/// standard library in `standard`. What cannot be read is left out.
+pub fn read(packages: &[PathBuf], standard: Option<&Path>) -> Catalogue {
     let mut files = Vec::new();
-    let folders = std::fs::read_dir(sources).into_iter().flatten().flatten();
-    for folder in folders {
-        let name = folder.file_name().to_string_lossy().into_owned();
-        let package = name
-            .rsplit_once('-')
-            .map_or(name.as_str(), |(package, _)| package);
-        if packages.contains(&package) {
-            rust_files(&folder.path().join("src"), &mut files);
-        }
+    for folder in packages {
+        rust_files(folder, &mut files);
     }
     if let Some(standard) = standard {
         files.extend(STANDARD.iter().map(|file| standard.join(file)));
@@ -56,7 +49,10 @@ pub fn read(sources: &Path, packages: &[&str], standard: Option<&Path>) -> Catal
     let mut catalogue = Catalogue::default();
     for file in files {
         if let Ok(text) = std::fs::read_to_string(&file) {
-            if file.ends_with("src/prelude.rs") && file.to_string_lossy().contains("/ferrolens-") {
+            if packages
+                .first()
+                .is_some_and(|it| file == it.join("prelude.rs"))
+            {
                 catalogue.exported = exported(&text);
             }
             add(&mut catalogue, &text);

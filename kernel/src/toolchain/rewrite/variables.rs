@@ -5,6 +5,7 @@
 //! quick in a long notebook, and nothing can happen to them. Of those that the cell may lose, since
 //! it gives them away or defines them again, the prelude keeps copies until the cell has succeeded.
 
+use super::definitions::Definitions;
 use ra_ap_syntax::ast::{self, AstNode, HasModuleItem, HasName};
 use ra_ap_syntax::{Edition, SourceFile, SyntaxKind, SyntaxNode};
 use std::collections::HashSet;
@@ -26,6 +27,9 @@ const CLOSURES: &[(&str, &str)] = &[
 /// What gives a variable back that the cell has read before it defined it again; where the cell has
 /// given it away, this does not compile, and is left out.
 pub(super) const GIVE_BACK: &str = "evcxr_variable_store.give_back(";
+
+/// How the session takes back what the engine has forgotten; before its arguments.
+pub(crate) const RESTORES: &str = "::ferrolens::emit::variables::restored(";
 
 /// Replaces the engine's store by the prelude's, and takes only what the cell needs.
 pub(super) fn replace(lines: &mut [String], give_back: bool) {
@@ -77,8 +81,13 @@ pub(super) fn replace(lines: &mut [String], give_back: bool) {
         }
     }
     lines[returned] = format!("{at_the_end}evcxr_variable_store.end(); evcxr_variable_store");
-    for line in &mut lines[checked..] {
-        if let Some(name) = stored(line).map(str::to_owned) {
+    let names: Vec<Option<String>> = lines
+        .iter()
+        .map(|line| stored(line).map(str::to_owned))
+        .collect();
+    number_definitions(lines);
+    for (line, name) in lines.iter_mut().zip(names).skip(checked) {
+        if let Some(name) = name {
             line.insert_str(
                 0,
                 &format!(
@@ -87,6 +96,31 @@ pub(super) fn replace(lines: &mut [String], give_back: bool) {
                      .note(stringify!({name})); }} "
                 ),
             );
+        }
+    }
+}
+
+/// Says of variables of the user's own types which definitions those have.
+fn number_definitions(lines: &mut [String]) {
+    let is_about =
+        |line: &str| stored(line).is_some() || looked_for(line).is_some() || restores(line);
+    if !lines.iter().any(|line| is_about(line)) {
+        return;
+    }
+    let definitions = Definitions::of(&lines.join("\n"));
+    for line in lines.iter_mut().filter(|line| is_about(line)) {
+        if let Some((start, rest)) = line.split_once(RESTORES) {
+            let kind = start.split_once(": ").map_or(start, |(_, kind)| kind);
+            let number = definitions.number(kind);
+            *line = format!("{start}{RESTORES}{number}, {rest}");
+            continue;
+        }
+        let Some((before, kind)) = line.split_once("_variable::<") else {
+            continue;
+        };
+        let number = definitions.number(kind.rsplit_once(">(").map_or(kind, |(kind, _)| kind));
+        if let Some((start, verb)) = before.rsplit_once('.').filter(|_| number != 0) {
+            *line = format!("{start}.of({number}).{verb}_variable::<{kind}");
         }
     }
 }
@@ -176,6 +210,11 @@ fn words(node: &SyntaxNode) -> HashSet<String> {
         })
         .filter(|word| !word.is_empty())
         .collect()
+}
+
+/// Whether a line of the session's takes back what the engine has forgotten.
+fn restores(line: &str) -> bool {
+    line.contains(RESTORES)
 }
 
 /// The name in a line of the engine that takes a variable out.
