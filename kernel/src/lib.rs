@@ -4,6 +4,7 @@
 //! the tools that the engine calls ([`toolchain`]), and the installer's hand ([`install`]).
 //! ARCHITECTURE.md has the map.
 
+pub mod analyzer;
 pub mod assist;
 pub mod bridge;
 pub mod child;

@@ -3,6 +3,7 @@
 //! The only room that says evcxr. What the server needs of it is on this page.
 
 mod advice;
+mod analysis;
 mod commands;
 mod compile_error;
 mod delimiters;
@@ -25,7 +26,6 @@ pub use interrupt::Interrupt;
 use ferrolens_frames::{Bundle, CellId};
 use std::collections::BTreeMap;
 use std::sync::{Arc, RwLock, Weak, mpsc};
-use std::time::Duration;
 use tokio::sync::oneshot;
 
 /// A cell on its way through the interpreter.
@@ -58,9 +58,6 @@ pub trait Interpreter {
     fn revive(&mut self) -> CellError {
         CellError::plain("crash", "The process that runs cells has ended.")
     }
-
-    /// Prepares for what the user is likely to do next; called when nobody waits.
-    fn warm_up(&mut self) {}
 
     /// What could stand at `cursor`, a byte offset into `code`.
     fn complete(&mut self, code: &str, cursor: usize) -> Completions;
@@ -137,9 +134,6 @@ pub struct Known {
 pub fn engine_hook() {
     evcxr::runtime_hook();
 }
-
-/// How long the first cell may keep its kernel waiting before that uses the time.
-const LEISURE: Duration = Duration::from_millis(300);
 
 enum Task {
     Execute {
@@ -287,12 +281,8 @@ impl Tasks {
         let publish = |known: Known| {
             *self.known.write().unwrap_or_else(|bad| bad.into_inner()) = Arc::new(known);
         };
-        let mut first = self.queue.recv_timeout(LEISURE).ok();
-        if first.is_none() {
-            interpreter.warm_up();
-        }
         let mut running: Option<(Cell, oneshot::Sender<Outcome>)> = None;
-        while let Some(task) = first.take().or_else(|| self.queue.recv().ok()) {
+        while let Ok(task) = self.queue.recv() {
             match task {
                 Task::Execute { cell, done } => {
                     let begun = interpreter.begin(&cell);

@@ -14,4 +14,5 @@ mod protocol;
 mod robustness;
 mod shared_statics;
 mod teaching;
+mod types;
 mod widgets;

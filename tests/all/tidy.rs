@@ -7,6 +7,8 @@ const ROOMS: &[(&str, &str, &[&str])] = &[
     ("zeromq", "kernel/src", &["wire.rs", "wire/"]),
     ("hmac", "kernel/src", &["wire.rs", "wire/"]),
     ("evcxr::", "kernel/src", &["session.rs", "session/"]),
+    ("ra_ap_ide", "kernel/src", &["analyzer.rs", "analyzer/"]),
+    ("ra_ap_hir", "kernel/src", &["analyzer.rs", "analyzer/"]),
     (
         "rustc",
         "kernel/src",

@@ -77,6 +77,11 @@ pub(super) fn stage(artifacts: &Path, installation: &Path) -> Result<PathBuf, St
         own_standard(&standard, &Prebuilt::standard_in(&prelude))?;
     }
     write(
+        &prelude.join("settings"),
+        &run(Command::new("rustc").args(["--print", "cfg"]))?,
+    )?;
+    write(&prelude.join("layout"), &layout()?)?;
+    write(
         &prelude.join("rustc"),
         &run(Command::new("rustc").arg("-vV"))?,
     )?;
@@ -90,6 +95,19 @@ pub(super) fn stage(artifacts: &Path, installation: &Path) -> Result<PathBuf, St
     std::fs::rename(&fresh, installation).map_err(|error| cannot(installation, &error))?;
     let _ = std::fs::remove_dir_all(&old);
     Ok(installation.join("bin/ferrolens-kernel"))
+}
+
+/// How large types are, without which the analyzer does not know the lengths of arrays. The compiler
+/// tells it with what else only its next versions promise.
+fn layout() -> Result<String, String> {
+    let mut rustc = Command::new("rustc");
+    let rustc = rustc.env("RUSTC_BOOTSTRAP", "1");
+    let printed = run(rustc.args(["-Zunstable-options", "--print", "target-spec-json"]))?;
+    let target: Value = serde_json::from_str(&printed).map_err(|error| error.to_string())?;
+    Ok(target["data-layout"]
+        .as_str()
+        .unwrap_or_default()
+        .to_owned())
 }
 
 /// The packages inside the prelude.

@@ -1,13 +1,14 @@
 //! evcxr as the interpreter.
 
+use super::analysis::Analysis;
 use super::compile_error::{self, Notebook};
 use super::fates::{self, Fates};
 use super::interrupt::{Interrupt, Phase};
 use super::memory::Kills;
 use super::places::{Places, Source};
 use super::{
-    Begun, Cell, CellError, Completion, Completions, Inspection, Interpreter, Known, Outcome,
-    commands, delimiters, keeping, traceback, twice,
+    Begun, Cell, CellError, Completions, Inspection, Interpreter, Known, Outcome, commands,
+    delimiters, keeping, traceback, twice,
 };
 use crate::bridge::{Bridge, LastWords};
 use crate::child;
@@ -33,14 +34,12 @@ pub(super) const OPENING: &str = "use ferrolens::prelude::*;\nstd::env::current_
 /// whatever this is; a cell's own code mostly runs once, and compiles in two thirds of the time.
 const OPT_LEVEL: &str = "1";
 
-/// Makes the analyzer read the prelude before the user's first `let` or Tab does.
-const WARM_UP: &str = "let tensor = Tensor::new(1f32, &Device::Cpu)?; tensor.sha";
-
 /// The number of the code that the kernel runs for itself.
 pub(super) const HIDDEN: CellId = CellId::MAX;
 
 pub struct Engine {
     pub(super) context: CommandContext,
+    analysis: Analysis,
     pub(super) bridge: Bridge,
     pub(super) interrupt: Interrupt,
     /// How far the cell that runs is.
@@ -69,6 +68,7 @@ impl Engine {
         bridge: Bridge,
         interrupt: Interrupt,
     ) -> Result<Self, String> {
+        let analysis = Analysis::start(&folder.cells());
         let exe = std::env::current_exe().map_err(|error| error.to_string())?;
         let mut command = Command::new(exe);
         command
@@ -93,6 +93,7 @@ impl Engine {
         bridge.name_places(Arc::new(move |at| Some(named.find(at)?.name())));
         let mut engine = Self {
             context,
+            analysis,
             places,
             fates: Fates::default(),
             kills: Kills::default(),
@@ -124,6 +125,11 @@ impl Engine {
         let mut types = self.types();
         types.retain(|name, _| held.contains_key(name));
         types
+    }
+
+    /// What the analyzer says of the name at the end of `code`, as text and as Markdown.
+    pub(super) fn meaning(&mut self, code: &str) -> Option<(String, String)> {
+        self.analysis.meaning(&mut self.context, code)
     }
 
     /// Runs code of our own to its end, as no cell of the user's.
@@ -302,7 +308,8 @@ impl Engine {
             });
         }
         self.interrupt.enter(Phase::Compiling(cell.id));
-        let result = self.context.execute(&cell.code);
+        let code = self.analysis.typed(&mut self.context, &cell.code);
+        let result = self.context.execute(&code);
         match result {
             Ok(outputs) => {
                 self.places.keep();
@@ -389,39 +396,19 @@ impl Interpreter for Engine {
         self.restart(&Cell::default())
     }
 
-    fn warm_up(&mut self) {
-        let _ = self.context.completions(WARM_UP, WARM_UP.len());
-    }
-
     fn complete(&mut self, code: &str, cursor: usize) -> Completions {
         let code = &commands::blanked(code);
-        let context = &mut self.context;
-        let Some(Ok(found)) = unharmed(|| context.completions(code, cursor)) else {
-            return Completions {
-                start: cursor,
-                end: cursor,
-                items: Vec::new(),
-            };
-        };
         Completions {
-            start: found.start_offset,
-            end: found.end_offset,
-            items: found
-                .completions
-                .into_iter()
-                .map(|item| Completion {
-                    text: item.code,
-                    kind: item.kind.to_owned(),
-                    label: item.label,
-                })
-                .collect(),
+            start: cursor,
+            end: cursor,
+            items: (self.analysis).suggestions(&mut self.context, code, cursor),
         }
     }
 
     fn inspect(&mut self, code: &str, is_member: bool) -> Option<Inspection> {
-        // The engine tells a method from a field by its parenthesis.
-        let method = is_member.then(|| hover(&mut self.context, &format!("{code}(")));
-        let found = method.flatten().or_else(|| hover(&mut self.context, code));
+        // A method is told from a field by its parenthesis.
+        let method = is_member.then(|| self.meaning(&format!("{code}(")));
+        let found = method.flatten().or_else(|| self.meaning(code));
         found.map(|(_, html)| Inspection { html })
     }
 
@@ -438,15 +425,8 @@ impl Interpreter for Engine {
 }
 
 /// The analyzer may panic on code that is half typed, which is no reason for the kernel to fail.
-fn unharmed<T>(ask: impl FnOnce() -> T) -> Option<T> {
+pub(super) fn unharmed<T>(ask: impl FnOnce() -> T) -> Option<T> {
     catch_unwind(AssertUnwindSafe(ask)).ok()
-}
-
-/// What the analyzer says of the name at the end of `code`, as text and as html.
-pub(super) fn hover(context: &mut CommandContext, code: &str) -> Option<(String, String)> {
-    let said = unharmed(|| context.hover_at(code, code.len()))?.ok()?;
-    let is_known = !said.0.is_empty() && said.0 != "No documentation found";
-    is_known.then_some(said)
 }
 
 /// The engine waits at the end of a cell until its own channels are empty. What is on them is

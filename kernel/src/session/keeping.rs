@@ -70,9 +70,10 @@ pub(super) fn borrowed(view: &View<'_>, message: &str, marks: &[Mark]) -> Option
     }
     let name = quoted(message)?;
     let kind = kind_of(&view.text, name);
+    let own = definition(view.notebook, name).map(|mark| vec![mark]);
     Some(Shown {
         code: Some("E0597".to_owned()),
-        marks: marks.to_vec(),
+        marks: own.unwrap_or_else(|| marks.to_vec()),
         ..kept(name, kind.as_deref())
     })
 }

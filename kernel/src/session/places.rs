@@ -57,9 +57,12 @@ struct Cell {
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
-struct Statement {
+pub(super) struct Statement {
     is_item: bool,
-    range: Range<usize>,
+    pub(super) is_let: bool,
+    pub(super) range: Range<usize>,
+    /// Behind its last sign: space and comments follow.
+    pub(super) ends: usize,
     line: usize,
     column: usize,
 }
@@ -307,7 +310,7 @@ pub(super) fn rust_begins(code: &str) -> usize {
 }
 
 /// The statements of a cell as the engine cuts them: each to the beginning of the next.
-fn statements(code: &str) -> Vec<Statement> {
+pub(super) fn statements(code: &str) -> Vec<Statement> {
     const OPENING: &str = "fn f(){";
     let begins = rust_begins(code);
     let rust = &code[begins..];
@@ -339,7 +342,9 @@ fn statements(code: &str) -> Vec<Statement> {
         let line_starts = before.rfind('\n').map_or(0, |at| at + 1);
         found.push(Statement {
             is_item: ast::Item::can_cast(node.kind()),
+            is_let: ast::LetStmt::can_cast(node.kind()),
             range: from..begins + end,
+            ends: begins + usize::from(node.text_range().end()).saturating_sub(OPENING.len()),
             line: before.matches('\n').count() + 1,
             column: code[line_starts..from].chars().count(),
         });

@@ -50,6 +50,7 @@ impl SessionFolder {
         builder.create(&self.root)?;
         std::fs::create_dir_all(self.cells())?;
         std::fs::create_dir_all(self.scratch())?;
+        std::fs::create_dir_all(self.no_source().join("core"))?;
         let bin = self.tools().join("bin");
         std::fs::create_dir_all(&bin)?;
         let exe = std::env::current_exe()?;
@@ -90,6 +91,10 @@ impl SessionFolder {
         self.root.join("scratch")
     }
 
+    fn no_source(&self) -> PathBuf {
+        self.tools().join("library")
+    }
+
     fn tools(&self) -> PathBuf {
         self.root.join("tools")
     }
@@ -123,16 +128,11 @@ impl SessionFolder {
             // A user's evcxr settings are for evcxr.
             ("EVCXR_CONFIG_DIR", text(&self.tools())),
             ("RUSTUP_AUTO_INSTALL", "0".to_owned()),
+            // For the engine's own analyzer, which has nothing to read.
+            ("RUST_SRC_PATH", text(&self.no_source())),
         ];
         if let Some(home) = std::env::var_os("CARGO_HOME") {
             environment.push((REAL_CARGO_HOME_ENV, home.to_string_lossy().into_owned()));
-        }
-        if std::env::var_os("RUST_SRC_PATH").is_none()
-            && let Some(source) = prebuilt
-                .standard()
-                .or_else(|| super::workspace::std_source(&rustc))
-        {
-            environment.push(("RUST_SRC_PATH", text(&source)));
         }
         Ok(environment)
     }
@@ -165,6 +165,7 @@ const INSIDE: &[&str] = &[
     "EVCXR_TMPDIR",
     "EVCXR_CONFIG_DIR",
     "RUSTUP_AUTO_INSTALL",
+    "RUST_SRC_PATH",
 ];
 
 /// Removes folders whose kernel and child were both killed.

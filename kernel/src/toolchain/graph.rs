@@ -1,4 +1,4 @@
-//! `cargo metadata` of the crate of cells, answered from a graph that was stored at install time.
+//! The crates that cells can name: a graph that was stored at install time, and what `:dep` added.
 //!
 //! The real graph behind the prelude has some 470 packages; the analyzer that reads it needs 12 s
 //! and 1.2 GB for them, and a cell can name only a few. [`cut`] keeps those.
@@ -9,7 +9,7 @@ use super::workspace;
 use serde_json::{Value, json};
 use std::collections::HashSet;
 use std::io::Write;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// The packages whose types a notebook's variables usually have: those that the prelude re-exports,
 /// and those that define what they re-export in turn. Each costs the start of every kernel; the type
@@ -94,26 +94,69 @@ pub fn cut(metadata: &str) -> Result<Value, String> {
     Ok(json!({"packages": metadata["packages"], "nodes": metadata["resolve"]["nodes"]}))
 }
 
-/// Prints the graph of the crate of cells: the cells, the prelude, and what `:dep` added.
+/// What the analyzer reads.
+#[derive(Debug, Default)]
+pub struct Answer {
+    /// As `cargo metadata` says it: the cells, the prelude, and what `:dep` added.
+    pub metadata: Value,
+    /// The standard library's sources.
+    pub standard: Option<PathBuf>,
+    /// What cells are compiled for, one setting a line.
+    pub settings: String,
+    /// How large types are there, in the compiler's notation.
+    pub layout: String,
+}
+
+impl Answer {
+    /// What the crate of cells with this manifest can name.
+    ///
+    /// # Errors
+    /// A sentence when the prelude is not installed as it should be, or cargo cannot say what the user's
+    /// dependencies are.
+    pub fn of(manifest: &Path) -> Result<Self, String> {
+        let prebuilt = Prebuilt::find()?;
+        let graph = std::fs::read_to_string(prebuilt.graph()).map_err(|error| error.to_string())?;
+        let graph: Value = serde_json::from_str(&graph).map_err(|error| error.to_string())?;
+        let mut metadata = match workspace::dependencies(manifest) {
+            Some(_) => {
+                let folder = manifest.parent().unwrap_or(manifest);
+                let mut cargo = real_command(REAL_CARGO_ENV, "cargo");
+                let cargo = cargo
+                    .args(["metadata", "--format-version=1"])
+                    .current_dir(folder);
+                let output = cargo.output().map_err(|error| error.to_string())?;
+                // What cannot be said of the user's dependencies can be said of the prelude.
+                serde_json::from_slice(&output.stdout).or_else(|_| cells_alone(manifest))?
+            }
+            None => cells_alone(manifest)?,
+        };
+        add_prelude(&mut metadata, &graph);
+        Ok(Self {
+            metadata,
+            standard: prebuilt.standard(),
+            settings: std::fs::read_to_string(prebuilt.settings()).unwrap_or_default(),
+            layout: std::fs::read_to_string(prebuilt.layout()).unwrap_or_default(),
+        })
+    }
+}
+
+/// How the engine's own analyzer asks. The session has another one, which sees more and waits less; this
+/// one is told of the cells alone.
+const ANALYZERS: &[&str] = &["--no-deps", "--filter-platform"];
+
+/// Prints the graph of the crate of cells, with what `:dep` added.
 pub(super) fn answer(manifest: &Path, args: &[String]) -> Result<i32, String> {
-    let prebuilt = Prebuilt::find()?;
-    let graph = std::fs::read_to_string(prebuilt.graph()).map_err(|error| error.to_string())?;
-    let graph: Value = serde_json::from_str(&graph).map_err(|error| error.to_string())?;
-    let mut metadata = if workspace::has_dependencies(manifest) {
+    let is_analyzer = args.iter().any(|arg| ANALYZERS.contains(&arg.as_str()));
+    if workspace::dependencies(manifest).is_some() && !is_analyzer {
         let output = real_command(REAL_CARGO_ENV, "cargo")
             .args(args)
             .output()
             .map_err(|error| format!("cargo could not be started: {error}"))?;
         let _ = std::io::stderr().write_all(&output.stderr);
-        if !output.status.success() {
-            return Ok(output.status.code().unwrap_or(101));
-        }
-        serde_json::from_slice(&output.stdout).map_err(|error| error.to_string())?
-    } else {
-        cells_alone(manifest)?
-    };
-    add_prelude(&mut metadata, &graph);
-    println!("{metadata}");
+        let _ = std::io::stdout().write_all(&output.stdout);
+        return Ok(output.status.code().unwrap_or(101));
+    }
+    println!("{}", cells_alone(manifest)?);
     Ok(0)
 }
 

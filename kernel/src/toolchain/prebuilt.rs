@@ -7,6 +7,7 @@
 //! <installation>/prelude/crates/              metadata of the crates behind it; procedural macros
 //! <installation>/prelude/graph.json           `cargo metadata`, cut to the crates a cell can name
 //! <installation>/prelude/source/             outlines of those crates, and of the standard library
+//! <installation>/prelude/{settings,layout}   what cells are compiled for
 //! <installation>/prelude/catalogue.json       what types have, for completion
 //! <installation>/prelude/rustc                `rustc -vV` of the compiler that built it
 //! ```
@@ -83,6 +84,16 @@ impl Prebuilt {
     pub fn standard(&self) -> Option<PathBuf> {
         let folder = Self::standard_in(&self.folder);
         folder.join("core/src/lib.rs").is_file().then_some(folder)
+    }
+
+    /// What cells are compiled for, as the compiler prints it.
+    pub fn settings(&self) -> PathBuf {
+        self.folder.join("settings")
+    }
+
+    /// How large types are there, in the compiler's notation.
+    pub fn layout(&self) -> PathBuf {
+        self.folder.join("layout")
     }
 
     /// Where it lies in a prelude's folder.

@@ -8,11 +8,13 @@ mod checks;
 mod definitions;
 mod display;
 mod reports;
+mod types;
 mod variables;
 
 pub(crate) use checks::CHECK;
 pub(super) use display::Fallback;
 use std::path::Path;
+pub(crate) use types::TYPED;
 pub(crate) use variables::RESTORES;
 
 const PRELUDE: &str = "use ferrolens::prelude::*;";
@@ -65,6 +67,7 @@ pub(super) fn file(path: &Path, how: How) -> Result<(), String> {
 /// The generated source with the prelude's words in the place of the engine's.
 pub(super) fn source(text: &str, how: How) -> String {
     let mut lines: Vec<String> = text.split('\n').map(str::to_owned).collect();
+    types::remove(&mut lines);
     reports::replace(&mut lines);
     display::replace(&mut lines, how.fallback);
     variables::replace(&mut lines, how.gives_back);

@@ -12,15 +12,21 @@ use std::process::{Command, Stdio};
 /// How the standard library's files are called in what was compiled with it, before its commit.
 pub const STANDARD_LIBRARY: &str = "/rustc/";
 
-/// Whether the crate of cells has dependencies of its own.
-pub(super) fn has_dependencies(manifest: &Path) -> bool {
-    let Ok(text) = std::fs::read_to_string(manifest) else {
-        return false;
-    };
-    text.lines()
+/// The dependencies of its own that the crate of cells has, as its manifest names them.
+pub fn dependencies(manifest: &Path) -> Option<String> {
+    let text = std::fs::read_to_string(manifest).ok()?;
+    let lines = text
+        .lines()
         .skip_while(|line| line.trim() != "[dependencies]")
         .skip(1)
-        .any(|line| !line.trim().is_empty() && !line.trim_start().starts_with('#'))
+        .filter(|line| !line.trim().is_empty() && !line.trim_start().starts_with('#'));
+    let found: Vec<&str> = lines.collect();
+    (!found.is_empty()).then(|| found.join("\n"))
+}
+
+/// Whether the crate of cells has dependencies of its own.
+pub(super) fn has_dependencies(manifest: &Path) -> bool {
+    dependencies(manifest).is_some()
 }
 
 /// The file in the session's folder that says how far a build is: one line for each change.

@@ -4,7 +4,7 @@ use super::finding::Finding;
 use super::program::{first_line, output};
 use crate::toolchain::prebuilt::Prebuilt;
 use crate::toolchain::{front, workspace};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 pub(super) fn look() -> Vec<Finding> {
     let rustc = match front::real_tools() {
@@ -67,9 +67,10 @@ fn field<'a>(version: &'a str, name: &str) -> Option<&'a str> {
 
 fn source(rustc: &Path) -> Finding {
     const WHAT: &str = "Rust's library source";
-    let found = std::env::var_os("RUST_SRC_PATH")
-        .map(PathBuf::from)
-        .or_else(|| workspace::std_source(rustc));
+    let read = Prebuilt::find()
+        .ok()
+        .and_then(|prebuilt| prebuilt.standard());
+    let found = read.or_else(|| workspace::std_source(rustc));
     match found {
         Some(folder) => Finding::fine(WHAT, folder.display().to_string()),
         None => Finding::missing(

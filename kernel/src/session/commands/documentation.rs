@@ -1,7 +1,7 @@
 //! `:doc`: what the analyzer says about a name.
 
 use super::wrong;
-use crate::session::engine::{Engine, hover};
+use crate::session::engine::Engine;
 use crate::session::{Cell, CellError};
 use ferrolens_frames::Bundle;
 
@@ -43,7 +43,7 @@ fn look_up(engine: &mut Engine, name: &str) -> Result<Bundle, CellError> {
     // The method of a value is found with its parenthesis, and everything else without.
     let method = format!("{name}(");
     for path in [name, method.as_str()] {
-        if let Some((text, html)) = hover(&mut engine.context, path) {
+        if let Some((text, html)) = engine.meaning(path) {
             return Ok(Bundle::from([
                 ("text/plain".to_owned(), text.trim_end().to_owned().into()),
                 ("text/html".to_owned(), html.into()),

@@ -69,8 +69,8 @@ fn follow(file: &Path, ended: &mpsc::Receiver<()>, say: impl Fn(&str)) {
         };
         if line != shown && begun.elapsed() > LEISURE {
             say(&format!("\r{}", fitted(line)));
+            line.clone_into(&mut shown);
         }
-        line.clone_into(&mut shown);
     }
     if let Ok(text) = std::fs::read_to_string(file) {
         compiled = text
