@@ -10,9 +10,10 @@
 
 mod asking;
 mod crates;
+mod markdown;
 mod types;
 
-pub use asking::Suggestion;
+pub use asking::{Meaning, Suggestion};
 pub use types::Variable;
 
 use crate::toolchain::graph::Answer;

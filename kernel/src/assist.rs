@@ -11,7 +11,6 @@ mod cell_names;
 mod describing;
 mod is_complete;
 mod lexical;
-mod markdown;
 mod memory;
 mod names;
 mod offsets;

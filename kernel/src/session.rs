@@ -19,6 +19,7 @@ mod traceback;
 mod twice;
 mod wording;
 
+pub use crate::analyzer::Meaning as Inspection;
 pub use commands::listed as commands;
 pub use engine::Engine;
 pub use interrupt::Interrupt;
@@ -112,12 +113,6 @@ pub struct Completion {
     pub kind: String,
     /// The text with its type.
     pub label: String,
-}
-
-/// What a name is: its signature and documentation.
-#[derive(Debug, Default, Clone, PartialEq, Eq)]
-pub struct Inspection {
-    pub html: String,
 }
 
 /// What the cells so far have defined.

@@ -1,6 +1,6 @@
 //! What could stand at a place, and what a name means.
 
-use super::Analyzer;
+use super::{Analyzer, markdown};
 use ra_ap_ide::CallableSnippets;
 use ra_ap_ide::{
     CompletionConfig, CompletionFieldsToResolve, CompletionItemKind, FilePosition, FileRange,
@@ -17,6 +17,14 @@ pub struct Suggestion {
     /// What a front end calls it, e.g. `function`.
     pub kind: &'static str,
     pub label: String,
+}
+
+/// What a name means: its signature and documentation.
+#[derive(Debug, Default, Clone, PartialEq, Eq)]
+pub struct Meaning {
+    pub markdown: String,
+    /// The same for a reader without Markdown.
+    pub plain: String,
 }
 
 impl Analyzer {
@@ -72,31 +80,31 @@ impl Analyzer {
             .collect()
     }
 
-    /// What the name at a byte of the text means, as text and as Markdown.
-    pub fn meaning(&self, at: usize) -> Option<(String, String)> {
-        let ask = |format| {
-            let config = HoverConfig {
-                links_in_hover: true,
-                memory_layout: None,
-                documentation: true,
-                keywords: true,
-                format,
-                max_trait_assoc_items_count: None,
-                max_fields_count: Some(5),
-                max_enum_variants_count: Some(5),
-                max_subst_ty_len: SubstTyLen::Unlimited,
-                show_drop_glue: false,
-                ra_fixture: RaFixtureConfig::default(),
-            };
-            let place = FileRange {
-                file_id: self.cells,
-                range: TextRange::empty(offset(at)),
-            };
-            let found = self.host.analysis().hover(&config, place).ok()??;
-            Some(String::from(found.info.markup))
+    /// What the name at a byte of the text means.
+    pub fn meaning(&self, at: usize) -> Option<Meaning> {
+        let config = HoverConfig {
+            links_in_hover: false,
+            memory_layout: None,
+            documentation: true,
+            keywords: true,
+            format: HoverDocFormat::Markdown,
+            max_trait_assoc_items_count: None,
+            max_fields_count: Some(5),
+            max_enum_variants_count: Some(5),
+            max_subst_ty_len: SubstTyLen::Unlimited,
+            show_drop_glue: false,
+            ra_fixture: RaFixtureConfig::default(),
         };
-        let text = ask(HoverDocFormat::PlainText)?;
-        Some((text, ask(HoverDocFormat::Markdown)?))
+        let place = FileRange {
+            file_id: self.cells,
+            range: TextRange::empty(offset(at)),
+        };
+        let found = self.host.analysis().hover(&config, place).ok()??;
+        let markdown = markdown::tidy(&String::from(found.info.markup));
+        Some(Meaning {
+            plain: markdown::plain(&markdown),
+            markdown,
+        })
     }
 }
 

@@ -7,7 +7,7 @@ use super::names::names;
 use super::place::Before;
 use super::ranking::Match;
 use super::target::Target;
-use super::{lexical, markdown, variable};
+use super::{lexical, variable};
 use crate::session::{self, Inspection};
 use std::sync::Arc;
 use std::time::Duration;
@@ -24,10 +24,9 @@ pub struct Description {
 
 impl From<Inspection> for Description {
     fn from(inspection: Inspection) -> Self {
-        let markdown = markdown::from_html(&inspection.html);
         Self {
-            plain: markdown::plain(&markdown),
-            markdown,
+            plain: inspection.plain,
+            markdown: inspection.markdown,
         }
     }
 }

@@ -5,8 +5,11 @@ use crate::session::Inspection;
 use std::collections::HashMap;
 use std::sync::Arc;
 
-/// The most answers of one kind that are kept.
+/// The most descriptions that are kept.
 const MOST: usize = 256;
+
+/// The most names in all lists that are kept, some 10 MB.
+const MOST_NAMES: usize = 60_000;
 
 /// What the analyzer was asked.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -27,6 +30,8 @@ pub(super) struct Memory {
     /// Counts cells.
     pub(super) cells: u64,
     matches: HashMap<Question, (u64, Arc<Vec<Match>>)>,
+    /// How many names they hold.
+    names: usize,
     inspections: HashMap<String, (u64, Option<Inspection>)>,
 }
 
@@ -45,10 +50,14 @@ impl Memory {
     }
 
     pub(super) fn keep(&mut self, asked_at: u64, question: Question, matches: Arc<Vec<Match>>) {
-        if self.matches.len() >= MOST {
+        if self.names + matches.len() > MOST_NAMES {
             self.matches.clear();
+            self.names = 0;
         }
-        self.matches.insert(question, (asked_at, matches));
+        self.names += matches.len();
+        if let Some((_, old)) = self.matches.insert(question, (asked_at, matches)) {
+            self.names -= old.len();
+        }
     }
 
     /// What decides whether an answer holds.

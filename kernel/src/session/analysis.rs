@@ -8,7 +8,7 @@
 use super::Completion;
 use super::engine::unharmed;
 use super::places::statements;
-use crate::analyzer::{Analyzer, Reading, Variable};
+use crate::analyzer::{Analyzer, Meaning, Reading, Variable};
 use crate::toolchain::rewrite::TYPED;
 use evcxr::CommandContext;
 use std::path::{Path, PathBuf};
@@ -72,12 +72,8 @@ impl Analysis {
         found.collect()
     }
 
-    /// What the name at the end of `code` means, as text and as Markdown.
-    pub(super) fn meaning(
-        &mut self,
-        context: &mut CommandContext,
-        code: &str,
-    ) -> Option<(String, String)> {
+    /// What the name at the end of `code` means.
+    pub(super) fn meaning(&mut self, context: &mut CommandContext, code: &str) -> Option<Meaning> {
         // What a name is, is seen where it stands in a whole statement.
         let (text, cursor) = match code.strip_suffix('(') {
             Some(name) => (format!("{name}();"), name.len()),

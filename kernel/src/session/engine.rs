@@ -127,8 +127,8 @@ impl Engine {
         types
     }
 
-    /// What the analyzer says of the name at the end of `code`, as text and as Markdown.
-    pub(super) fn meaning(&mut self, code: &str) -> Option<(String, String)> {
+    /// What the analyzer says of the name at the end of `code`.
+    pub(super) fn meaning(&mut self, code: &str) -> Option<Inspection> {
         self.analysis.meaning(&mut self.context, code)
     }
 
@@ -408,8 +408,7 @@ impl Interpreter for Engine {
     fn inspect(&mut self, code: &str, is_member: bool) -> Option<Inspection> {
         // A method is told from a field by its parenthesis.
         let method = is_member.then(|| self.meaning(&format!("{code}(")));
-        let found = method.flatten().or_else(|| self.meaning(code));
-        found.map(|(_, html)| Inspection { html })
+        method.flatten().or_else(|| self.meaning(code))
     }
 
     fn known(&self) -> Known {

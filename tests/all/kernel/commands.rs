@@ -67,7 +67,7 @@ fn commands_say_what_there_is_without_running_it() {
     let reply = front_end.execute(":doc Tensor::ones").ok();
     let text = shown(&reply, "text/plain");
     assert!(text.contains("fn ones"), "{text}");
-    assert!(shown(&reply, "text/html").contains('<'));
+    assert!(shown(&reply, "text/markdown").contains("```rust"));
     let error = front_end.execute(":doc no_such_thing_at_all").failed();
     assert!(error.traceback().contains("no_such_thing_at_all"));
 

@@ -43,10 +43,10 @@ fn look_up(engine: &mut Engine, name: &str) -> Result<Bundle, CellError> {
     // The method of a value is found with its parenthesis, and everything else without.
     let method = format!("{name}(");
     for path in [name, method.as_str()] {
-        if let Some((text, html)) = engine.meaning(path) {
+        if let Some(found) = engine.meaning(path) {
             return Ok(Bundle::from([
-                ("text/plain".to_owned(), text.trim_end().to_owned().into()),
-                ("text/html".to_owned(), html.into()),
+                ("text/plain".to_owned(), found.plain.trim_end().into()),
+                ("text/markdown".to_owned(), found.markdown.into()),
             ]));
         }
     }

@@ -32,7 +32,7 @@ use std::sync::{Arc, Mutex};
 /// # Ok::<(), ferrolens::Error>(())
 /// ```
 ///
-/// There may be one control to six; one alone is written `(slider,)`. An `Err` and a panic are shown as
+/// There may be one control to six; one alone may stand without a tuple. An `Err` and a panic are shown as
 /// errors in the place of the output, and the controls go on working. The stop button ends a run that
 /// takes too long; `.continuous_update(false)` makes a slider wait until it is let go. A closure that
 /// moves its own controls is not run again for that.
@@ -40,7 +40,7 @@ pub fn interact<F, C: Interactive<F>>(closure: F, controls: C) -> Interact {
     controls.start(closure)
 }
 
-/// Tuples of controls for which a closure can be run; see [`interact`].
+/// Controls for which a closure can be run; see [`interact`].
 pub trait Interactive<F> {
     #[doc(hidden)]
     fn start(self, closure: F) -> Interact;
@@ -66,6 +66,16 @@ macro_rules! tuples {
         }
     };
 }
+impl<A: Control, F, R> Interactive<F> for A
+where
+    F: FnMut(A::Value) -> R + Send + 'static,
+    R: Shown,
+{
+    fn start(self, closure: F) -> Interact {
+        (self,).start(closure)
+    }
+}
+
 #[allow(non_snake_case)]
 mod arities {
     use super::*;
