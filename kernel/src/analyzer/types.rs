@@ -79,6 +79,10 @@ fn written(kind: &Type<'_>, db: &RootDatabase, module: Module) -> Option<String>
         return None;
     }
     let text = kind.display_source_code(db, module.into(), true).ok()?;
+    // What never has a value is of every type; this one can be written.
+    if text == "!" {
+        return Some("()".to_owned());
+    }
     is_whole(&text).then_some(text)
 }
 

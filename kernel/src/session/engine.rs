@@ -40,6 +40,8 @@ pub(super) const HIDDEN: CellId = CellId::MAX;
 pub struct Engine {
     pub(super) context: CommandContext,
     analysis: Analysis,
+    /// Whether the code of a cell runs.
+    runs: bool,
     pub(super) bridge: Bridge,
     pub(super) interrupt: Interrupt,
     /// How far the cell that runs is.
@@ -94,6 +96,7 @@ impl Engine {
         let mut engine = Self {
             context,
             analysis,
+            runs: false,
             places,
             fates: Fates::default(),
             kills: Kills::default(),
@@ -383,11 +386,15 @@ impl Engine {
 
 impl Interpreter for Engine {
     fn begin(&mut self, cell: &Cell) -> Begun {
-        commands::begin(self, cell)
+        let begun = commands::begin(self, cell);
+        self.runs = matches!(begun, Begun::Runs);
+        begun
     }
 
     fn end(&mut self, cell: &Cell) -> Begun {
-        commands::end(self, cell)
+        let begun = commands::end(self, cell);
+        self.runs = matches!(begun, Begun::Runs);
+        begun
     }
 
     fn revive(&mut self) -> CellError {
@@ -412,8 +419,9 @@ impl Interpreter for Engine {
     }
 
     fn known(&self) -> Known {
+        // A cell that runs will have made what the engine believes in; one that has failed has not.
         Known {
-            types: self.types(),
+            types: if self.runs { self.types() } else { self.held() },
             items: self
                 .context
                 .defined_item_names()

@@ -1,6 +1,26 @@
 //! Variables keep their types from cell to cell, also those that a cell does not write.
 
 use ferrolens_tests::FrontEnd;
+use serde_json::json;
+
+#[test]
+fn what_never_gets_a_value_is_no_obstacle() {
+    let mut front_end = FrontEnd::start();
+    let reply = front_end
+        .execute("let never = { print!(\"before\"); panic!(\"there\") };")
+        .failed();
+    assert_eq!(reply.content["ename"], "panic");
+    assert_eq!(reply.outputs.text("stdout"), "before");
+    let reply = front_end.execute("never").failed();
+    assert!(
+        reply.traceback().contains("`never` was not kept"),
+        "{}",
+        reply.traceback()
+    );
+    // Nor is it offered.
+    let found = front_end.ask("complete_request", json!({"code": "nev", "cursor_pos": 3}));
+    assert!(!found["matches"].to_string().contains("never"), "{found}");
+}
 
 #[test]
 fn the_types_of_everyday_variables_are_found() {

@@ -87,7 +87,8 @@ pub(super) fn replace(lines: &mut [String], give_back: bool) {
         .collect();
     number_definitions(lines);
     for (line, name) in lines.iter_mut().zip(names).skip(checked) {
-        if let Some(name) = name {
+        // What never gets a value is stored as `()`, and there is nothing to be said of either.
+        if let Some(name) = name.filter(|_| !line.contains("put_variable::<()>")) {
             line.insert_str(
                 0,
                 &format!(
