@@ -185,8 +185,11 @@ impl Bridge {
                     .wait(state)
                     .unwrap_or_else(|bad| bad.into_inner());
             }
+            self.drain_pipes();
+        } else {
+            // Nobody is there to answer; what the child has sent may still be on its way.
+            self.settle_dead();
         }
-        self.drain_pipes();
     }
 
     /// After a crash: waits until the dead child's last frames have been handed on.

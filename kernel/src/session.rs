@@ -55,6 +55,9 @@ pub trait Interpreter {
     /// A part of the cell that runs has ended, or its process has; another part may run now.
     fn end(&mut self, cell: &Cell) -> Begun;
 
+    /// Does what can wait until the cell that has ended is answered; nothing else comes between.
+    fn settle(&mut self) {}
+
     /// The process that runs cells went while none ran: starts another, and says what was lost.
     fn revive(&mut self) -> CellError {
         CellError::plain("crash", "The process that runs cells has ended.")
@@ -293,7 +296,11 @@ impl Tasks {
                         let ended = interpreter.end(&cell);
                         publish(interpreter.known());
                         match ended {
-                            Begun::Ended(outcome) => drop(done.send(outcome)),
+                            Begun::Ended(outcome) => {
+                                drop(done.send(outcome));
+                                interpreter.settle();
+                                publish(interpreter.known());
+                            }
                             Begun::Runs => running = Some((cell, done)),
                         }
                     }

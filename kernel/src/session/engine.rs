@@ -42,6 +42,8 @@ pub struct Engine {
     analysis: Analysis,
     /// Whether the code of a cell runs.
     runs: bool,
+    /// The cell that has failed and been answered, whose variables have still to be put right.
+    failed: Option<Source>,
     pub(super) bridge: Bridge,
     pub(super) interrupt: Interrupt,
     /// How far the cell that runs is.
@@ -97,6 +99,7 @@ impl Engine {
             context,
             analysis,
             runs: false,
+            failed: None,
             places,
             fates: Fates::default(),
             kills: Kills::default(),
@@ -366,14 +369,10 @@ impl Engine {
             self.bridge.settle();
             let failure = self.bridge.failure(cell.id);
             let error = failure.map(|failure| traceback::describe(&failure, &self.places));
-            if error.is_some() {
-                self.restore();
-                let source = Source {
-                    title: cell.title.clone(),
-                    code: cell.code.clone(),
-                };
-                self.fates.failed(&source, &self.before, &self.held());
-            }
+            self.failed = error.is_some().then(|| Source {
+                title: cell.title.clone(),
+                code: cell.code.clone(),
+            });
             error
         };
         Outcome {
@@ -395,6 +394,13 @@ impl Interpreter for Engine {
         let begun = commands::end(self, cell);
         self.runs = matches!(begun, Begun::Runs);
         begun
+    }
+
+    fn settle(&mut self) {
+        if let Some(source) = self.failed.take() {
+            self.restore();
+            self.fates.failed(&source, &self.before, &self.held());
+        }
     }
 
     fn revive(&mut self) -> CellError {
