@@ -14,6 +14,7 @@ mod markdown;
 mod types;
 
 pub use asking::{Meaning, Suggestion};
+pub use crates::standard_crates;
 pub use types::Variable;
 
 use crate::toolchain::graph::Answer;

@@ -19,7 +19,7 @@ mod traceback;
 mod twice;
 mod wording;
 
-pub use crate::analyzer::Meaning as Inspection;
+pub use crate::analyzer::{Meaning as Inspection, Suggestion as Completion};
 pub use commands::listed as commands;
 pub use engine::Engine;
 pub use interrupt::Interrupt;
@@ -106,16 +106,6 @@ pub struct Completions {
     pub start: usize,
     pub end: usize,
     pub items: Vec<Completion>,
-}
-
-/// One of them.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Completion {
-    pub text: String,
-    /// E.g. `method`, `struct`.
-    pub kind: String,
-    /// The text with its type.
-    pub label: String,
 }
 
 /// What the cells so far have defined.

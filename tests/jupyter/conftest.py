@@ -12,6 +12,7 @@ import time
 import urllib.request
 from pathlib import Path
 
+import nbformat
 import pytest
 
 PROJECT = Path(__file__).resolve().parents[2]
@@ -19,6 +20,26 @@ KERNEL = "ferrolens"
 # Tests leave the user's own history alone.
 os.environ.setdefault("FERROLENS_HISTORY", ":memory:")
 QUICKSTART = PROJECT / "notebooks" / "00_quickstart.ipynb"
+
+
+# Waits for the notebook in front, and for its kernel.
+READY = """async () => {
+    const app = window.jupyterapp;
+    await app.restored;
+    const panel = app.shell.currentWidget;
+    await panel.context.ready;
+    await panel.sessionContext.ready;
+    await panel.sessionContext.session.kernel.info;
+}"""
+SAVE = """() => window.jupyterapp.commands.execute("docmanager:save")"""
+
+
+def notebook(*cells):
+    """A notebook of this kernel with these cells of code."""
+    book = nbformat.v4.new_notebook()
+    book.metadata["kernelspec"] = {"name": KERNEL, "display_name": "Rust (ferrolens)", "language": "rust"}
+    book.cells = [nbformat.v4.new_code_cell(cell) for cell in cells]
+    return book
 
 
 def jupyter(*arguments, **options):

@@ -2,16 +2,9 @@
 
 import nbformat
 import pytest
-from conftest import KERNEL, jupyter
+from conftest import KERNEL, jupyter, notebook
 from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError
-
-
-def notebook(*cells):
-    book = nbformat.v4.new_notebook()
-    book.metadata["kernelspec"] = {"name": KERNEL, "display_name": "Rust (ferrolens)", "language": "rust"}
-    book.cells = [nbformat.v4.new_code_cell(cell) for cell in cells]
-    return book
 
 
 def run(*cells):

@@ -4,7 +4,7 @@ import subprocess
 import sys
 
 import nbformat
-from conftest import KERNEL, PROJECT
+from conftest import PROJECT, notebook
 
 CELL = """let layer = 0_usize;
 let prompt = "Once";
@@ -13,9 +13,7 @@ USED = 'format!("{} {prompt:?} {} {:?} {loud}", layer + 1, share + 1.0, many.ite
 
 
 def test_parameters_replace_those_of_the_notebook(tmp_path):
-    book = nbformat.v4.new_notebook()
-    book.metadata["kernelspec"] = {"name": KERNEL, "display_name": "Rust (ferrolens)", "language": "rust"}
-    book.cells = [nbformat.v4.new_code_cell(CELL), nbformat.v4.new_code_cell(USED)]
+    book = notebook(CELL, USED)
     book.cells[0].metadata["tags"] = ["parameters"]
     nbformat.write(book, tmp_path / "in.ipynb")
     (tmp_path / "values.yaml").write_text('layer: 3\nprompt: "a \\"b\\" é\\n"\nmany: [1.5, 2.0]\nloud: true\n')

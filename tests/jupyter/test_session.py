@@ -5,7 +5,7 @@ from pathlib import Path
 
 import nbformat
 import pytest
-from conftest import KERNEL, jupyterlab
+from conftest import READY, SAVE, jupyterlab, notebook
 
 CELLS = [
     'let model = HookedTransformer::from_pretrained("stories-2l")?;\nlet numbers = vec![1.0, 2.0, 4.0];',
@@ -18,18 +18,9 @@ plot""",
 ]
 FIGURE, SLIDER, LAYERS, FREE = 1, 2, 3, 4
 
-READY = """async () => {
-    const app = window.jupyterapp;
-    await app.restored;
-    const panel = app.shell.currentWidget;
-    await panel.context.ready;
-    await panel.sessionContext.ready;
-    await panel.sessionContext.session.kernel.info;
-}"""
 RUN_ALL = """async () => { await window.jupyterapp.commands.execute("notebook:run-all-cells"); }"""
 INTERRUPT = """() => window.jupyterapp.commands.execute("notebook:interrupt-kernel")"""
 RESTART = """() => window.jupyterapp.shell.currentWidget.sessionContext.session.kernel.restart()"""
-SAVE = """() => window.jupyterapp.commands.execute("docmanager:save")"""
 BUSY = """() => window.jupyterapp.shell.currentWidget.sessionContext.session.kernel.status === "busy" """
 CODE = """at => window.jupyterapp.shell.currentWidget.content.model.sharedModel.cells[at].source"""
 
@@ -37,10 +28,7 @@ CODE = """at => window.jupyterapp.shell.currentWidget.content.model.sharedModel.
 @pytest.fixture(scope="module")
 def lab(tmp_path_factory):
     folder = tmp_path_factory.mktemp("lab")
-    book = nbformat.v4.new_notebook()
-    book.metadata["kernelspec"] = {"name": KERNEL, "display_name": "Rust (ferrolens)", "language": "rust"}
-    book.cells = [nbformat.v4.new_code_cell(cell) for cell in CELLS]
-    nbformat.write(book, folder / "session.ipynb")
+    nbformat.write(notebook(*CELLS), folder / "session.ipynb")
     with jupyterlab(folder) as (url, token):
         yield f"{url}/lab/tree/session.ipynb?token={token}"
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import nbformat
 import pytest
-from conftest import KERNEL, jupyter, jupyterlab
+from conftest import KERNEL, READY, SAVE, jupyter, jupyterlab, notebook
 from nbclient import NotebookClient
 
 VIEW = "application/vnd.jupyter.widget-view+json"
@@ -41,19 +41,12 @@ for _ in progress(0..12, "outer") {
 ]
 
 
-def notebook():
-    book = nbformat.v4.new_notebook()
-    book.metadata["kernelspec"] = {"name": KERNEL, "display_name": "Rust (ferrolens)", "language": "rust"}
-    book.cells = [nbformat.v4.new_code_cell(cell) for cell in CELLS]
-    return book
-
-
 def models(book):
     return book.metadata.widgets[STATE]["state"]
 
 
 def test_an_executed_notebook_holds_the_last_state():
-    book = notebook()
+    book = notebook(*CELLS)
     book.cells.insert(1, nbformat.v4.new_code_cell(
         "let moved = int_slider(0..=9); moved.set(2); moved.clone().set(7); moved"))
     NotebookClient(book, timeout=120, kernel_name=KERNEL).execute()
@@ -77,7 +70,7 @@ def test_an_executed_notebook_holds_the_last_state():
 
 def test_headless_progress_is_one_line_and_the_page_shows_the_value(tmp_path):
     path = tmp_path / "widgets.ipynb"
-    nbformat.write(notebook(), path)
+    nbformat.write(notebook(*CELLS), path)
     run = jupyter("nbconvert", "--to", "notebook", "--execute", "--output", "out.ipynb", path)
     assert run.returncode == 0, run.stderr
     book = nbformat.read(tmp_path / "out.ipynb", as_version=4)
@@ -103,26 +96,17 @@ def test_a_console_writes_the_line_over():
 @pytest.fixture(scope="module")
 def lab(tmp_path_factory):
     folder = tmp_path_factory.mktemp("lab")
-    nbformat.write(notebook(), folder / "widgets.ipynb")
+    nbformat.write(notebook(*CELLS), folder / "widgets.ipynb")
     with jupyterlab(folder) as (url, token):
         yield url, token
 
 
-# Waits for the notebook in front, and for its kernel.
-READY = """async () => {
-    const app = window.jupyterapp;
-    await app.restored;
-    const panel = app.shell.currentWidget;
-    await panel.context.ready;
-    await panel.sessionContext.ready;
-}"""
 RUN_ALL = """() => {
     const app = window.jupyterapp;
     app.commands.execute("application:toggle-left-area");
     window.done = false;
     app.commands.execute("notebook:run-all-cells").then(() => { window.done = true; });
 }"""
-SAVE = """() => window.jupyterapp.commands.execute("docmanager:save")"""
 
 
 def test_widgets_live_in_jupyterlab(lab, browser, tmp_path):

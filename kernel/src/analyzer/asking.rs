@@ -15,7 +15,7 @@ pub struct Suggestion {
     /// What is put in, with the names of parameters.
     pub text: String,
     /// What a front end calls it, e.g. `function`.
-    pub kind: &'static str,
+    pub kind: String,
     pub label: String,
 }
 
@@ -73,7 +73,7 @@ impl Analyzer {
                 let put_in = item.text_edit.iter().next()?;
                 Some(Suggestion {
                     text: plain(&put_in.insert),
-                    kind: kind(item.kind),
+                    kind: kind(item.kind).to_owned(),
                     label: item.label.primary.to_string(),
                 })
             })

@@ -28,6 +28,11 @@ const STANDARD: &[(&str, &[&str], bool)] = &[
     ("proc_macro", &["core", "std"], false),
 ];
 
+/// The names of the standard library's crates that a cell's types come from.
+pub fn standard_crates() -> impl Iterator<Item = &'static str> {
+    STANDARD.iter().map(|(name, _, _)| *name)
+}
+
 /// The standard library's crates that every crate may name.
 const NAMED: &[&str] = &["core", "alloc", "std", "proc_macro"];
 

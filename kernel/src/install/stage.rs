@@ -1,6 +1,7 @@
 //! Puts what cargo built into an installation.
 
 use super::outline::outline;
+use crate::analyzer::standard_crates;
 use crate::assist;
 use crate::toolchain::graph;
 use crate::toolchain::prebuilt::Prebuilt;
@@ -213,19 +214,9 @@ fn point(path: &mut Value, moved: &HashMap<PathBuf, PathBuf>) {
     }
 }
 
-/// The crates of the standard library that a cell's types come from. Without a manifest beside them the
-/// analyzer puts them together itself, and asks no cargo about it.
-const STANDARD: &[&str] = &[
-    "alloc",
-    "core",
-    "panic_unwind",
-    "proc_macro",
-    "std",
-    "unwind",
-];
-
+/// Outlines of the standard library. Without a manifest beside them nobody asks cargo about it.
 fn own_standard(from: &Path, to: &Path) -> Result<(), String> {
-    for name in STANDARD {
+    for name in standard_crates() {
         let (from, to) = (from.join(name).join("src"), to.join(name).join("src"));
         if from.is_dir() {
             copy_rust(&from, &to)?;

@@ -63,13 +63,7 @@ impl Analysis {
         let Some((analyzer, at)) = self.read(context, code, cursor) else {
             return Vec::new();
         };
-        let found = unharmed(|| analyzer.suggestions(at)).unwrap_or_default();
-        let found = found.into_iter().map(|it| Completion {
-            text: it.text,
-            kind: it.kind.to_owned(),
-            label: it.label,
-        });
-        found.collect()
+        unharmed(|| analyzer.suggestions(at)).unwrap_or_default()
     }
 
     /// What the name at the end of `code` means.
