@@ -83,7 +83,7 @@ uninstall() {
     fi
     rm -rf "$installation" "$environment" "$data/ferrolens-cuda" "$data/ferrolens-test-models"
     # Installations elsewhere read the user's copy too.
-    [ -n "$prefix" ] || rm -rf "$std_source"
+    [ -n "$prefix" ] || rm -rf "$std_source" "${XDG_CACHE_HOME:-$HOME/.cache}/ferrolens"
     say "ferrolens is removed."
 }
 

@@ -5,6 +5,8 @@
 //!
 //! Cells of the two kernels are timed in turn, so that a machine that changes its speed changes both.
 
+use ferrolens_kernel::install::cells;
+use ferrolens_kernel::toolchain::kept::KEPT_CELLS_ENV;
 use ferrolens_tests::FrontEnd;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
@@ -25,7 +27,10 @@ struct Kernel {
 
 fn main() {
     let started = Instant::now();
-    let front_end = FrontEnd::start();
+    let kept = std::env::temp_dir().join(format!("ferrolens-bench-{}", std::process::id()));
+    let front_end = FrontEnd::start_with(|command| {
+        command.env(KEPT_CELLS_ENV, &kept);
+    });
     let ours = Kernel {
         name: "ferrolens",
         front_end,
@@ -68,14 +73,35 @@ fn main() {
         );
     }
     table.measure(
-        "trivial cell `1+1`, median, s",
+        "trivial cell, median, s",
         &mut kernels,
         CELLS,
-        |_, _| "1+1".to_owned(),
+        |_, round| cells::trivial(round),
     );
     table.measure("`let` cell, median, s", &mut kernels, CELLS, |_, round| {
-        format!("let t{round} = Tensor::zeros((2, 3), DType::F32, &Device::Cpu)?;")
+        cells::binding(round)
     });
+    for kernel in &mut kernels {
+        run(&mut kernel.front_end, cells::MODEL);
+    }
+    let analysis = |show: &str, round: usize| {
+        let figure = cells::analysis(round);
+        match figure.strip_suffix('?') {
+            // The other kernel shows what is told to show itself.
+            Some(figure) if show != "plot" => {
+                let (before, figure) = figure.rsplit_once('\n').unwrap_or(("", figure));
+                format!("{before}\nlet plot = {figure}?;\n{show}")
+            }
+            _ => figure,
+        }
+    };
+    table.measure("analysis of 20 lines, median, s", &mut kernels, 7, analysis);
+    table.measure(
+        "the same cell again, median, s",
+        &mut kernels,
+        7,
+        |show, _| analysis(show, 6),
+    );
     table.measure(
         "cell with a figure, median, s",
         &mut kernels,
@@ -101,31 +127,21 @@ fn main() {
             kernel.front_end.kill();
         }
     }
+    let _ = std::fs::remove_dir_all(kept);
 }
 
 fn first_result(kernel: &mut Kernel) -> Duration {
     if let Some(opening) = &kernel.opening {
         run(&mut kernel.front_end, opening);
     }
-    run(
-        &mut kernel.front_end,
-        "Tensor::zeros((2, 3), DType::F32, &Device::Cpu)?.elem_count()",
-    );
+    run(&mut kernel.front_end, cells::FIRST);
     kernel.started.elapsed()
 }
 
-/// The prelude's crates by stock means, with the features of this workspace.
+/// The prelude by stock means, and its crates with the features of this workspace.
 fn stock_opening() -> String {
-    "\
-:dep candle-core = \"0.11.1\"
-:dep candle-nn = \"0.11.1\"
-:dep candle-transformers = \"0.11.1\"
-:dep hf-hub = { version = \"0.5\", default-features = false, features = [\"ureq\", \"rustls-tls\"] }
-:dep plotly = { version = \"0.14.1\", default-features = false }
-:dep polars = { version = \"0.55.2\", default-features = false, features = [\"fmt\", \"lazy\", \"polars-io\", \"zip_with\"] }
-:dep tokenizers = { version = \"0.23.2\", default-features = false, features = [\"onig\"] }
-use candle_core::{Tensor, DType, Device};"
-        .to_owned()
+    let prelude = concat!(env!("CARGO_MANIFEST_DIR"), "/../prelude");
+    format!(":dep ferrolens = {{ path = {prelude:?} }}\nuse ferrolens::prelude::*;")
 }
 
 fn run(front_end: &mut FrontEnd, code: &str) -> Duration {

@@ -9,12 +9,14 @@
 mod kernelspec;
 mod outline;
 mod report;
+mod speed;
 mod stage;
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
 pub use report::doctor;
+pub use speed::{bench, cells};
 
 /// Where to install.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -11,7 +11,7 @@ ferrolens-kernel, a Jupyter kernel for Rust
       --user | --sys-prefix | --prefix DIR     where (default: --user)
       --artifacts FILE                         install what `cargo build` listed there, first
   ferrolens-kernel uninstall [where]         remove the kernel and its files
-  ferrolens-kernel doctor                    say what is there and what is missing
+  ferrolens-kernel doctor [--bench]          say what is there and what is missing; or how quick cells are
 ";
 
 fn main() -> ExitCode {
@@ -27,6 +27,7 @@ fn main() -> ExitCode {
         }
         ["install", options @ ..] => ferrolens_kernel::install::install(options),
         ["uninstall", options @ ..] => ferrolens_kernel::install::uninstall(options),
+        ["doctor", "--bench"] => ferrolens_kernel::install::bench(),
         ["doctor"] => ferrolens_kernel::install::doctor(),
         ["--version" | "-V"] => {
             println!("ferrolens-kernel {}", env!("CARGO_PKG_VERSION"));

@@ -5,6 +5,7 @@ use crate::bridge::{Bridge, Output};
 use crate::server::{self, Parts, Server};
 use crate::session::{Engine, Interrupt, Session};
 use crate::toolchain::folder::SessionFolder;
+use crate::toolchain::kept;
 use crate::toolchain::prebuilt::Prebuilt;
 use crate::wire::{Connection, Sockets};
 use ferrolens_frames::Frame;
@@ -81,6 +82,10 @@ async fn serve(
             .serve(move || Engine::start(folder, &prebuilt, bridge, interrupt))
             .map_err(|error| format!("The interpreter's thread could not be started: {error}."))?;
     }
+    // Nobody waits for it; without it the folder is too large until the next time.
+    let _ = std::thread::Builder::new()
+        .name("sweep".to_owned())
+        .spawn(kept::sweep);
     let leaving = interrupt.clone();
     let assistant = Assistant::new(session.clone(), bridge.clone(), catalogue);
     Server::new(Parts {

@@ -12,6 +12,7 @@ pub mod cell;
 pub mod folder;
 pub mod front;
 pub mod graph;
+pub mod kept;
 pub mod prebuilt;
 pub(crate) mod rewrite;
 pub mod workspace;

@@ -5,12 +5,14 @@
 //! message whose content it cannot parse is lost with its header, so that no reply is possible; so
 //! the sockets are bound here, and the message types are taken from `jupyter-protocol`.
 
+mod client;
 pub mod connection;
 pub mod iopub;
 pub mod message;
 mod replays;
 pub mod sockets;
 
+pub use client::Client;
 pub use connection::Connection;
 pub use iopub::{Iopub, Text};
 pub use message::{Malformed, Message};

@@ -13,6 +13,7 @@ mod output;
 mod protocol;
 mod robustness;
 mod shared_statics;
+mod shortcuts;
 mod teaching;
 mod types;
 mod widgets;

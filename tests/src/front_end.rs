@@ -136,6 +136,8 @@ impl FrontEnd {
             .env("TMPDIR", &temporary)
             // Tests leave the user's own history alone.
             .env(ferrolens_kernel::history::HISTORY_ENV, ":memory:")
+            // What is tested is compiled.
+            .env(ferrolens_kernel::toolchain::kept::KEPT_CELLS_ENV, "off")
             .stdin(Stdio::null());
         change(&mut command);
         let process = command.spawn().expect("the installed kernel starts");

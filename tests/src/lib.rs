@@ -7,8 +7,10 @@ mod front_end;
 mod fuzz;
 mod installed;
 mod outputs;
+mod sequences;
 
 pub use front_end::{FrontEnd, Reply};
 pub use fuzz::{Sent, fuzz};
 pub use installed::{installed_kernel, shared};
 pub use outputs::Outputs;
+pub use sequences::{Seen, notebook, run};

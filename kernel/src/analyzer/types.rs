@@ -6,9 +6,10 @@ use ra_ap_hir::{HirDisplay, Module, Semantics, Type};
 use ra_ap_ide_db::RootDatabase;
 use ra_ap_syntax::ast::{self, AstNode, HasModuleItem, HasName};
 use ra_ap_syntax::{Edition, SourceFile, SyntaxKind};
+use serde::{Deserialize, Serialize};
 
 /// A variable whose type has a name.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Variable {
     pub name: String,
     pub is_mutable: bool,

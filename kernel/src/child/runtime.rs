@@ -4,7 +4,7 @@
 //! and is free for completion while the cell runs. The kernel hears of the real end as a frame.
 
 use super::{FOLDER_ENV, PIPES_ENV, PRELUDE_ENV, door, sleep, threads};
-use ferrolens_frames::{CellId, Frame, SOCKET_ENV, StreamName};
+use ferrolens_frames::{CELL_FUNCTION, CellId, Frame, SOCKET_ENV, StreamName};
 use libloading::os::unix::{Library, RTLD_GLOBAL, RTLD_NOW};
 use std::ffi::c_void;
 use std::io::{BufRead, BufReader};
@@ -224,11 +224,12 @@ fn load(path: &Path) -> Option<&'static Library> {
 fn load_and_run(path: &str, function: &str, variables: *mut c_void) -> Result<*mut c_void, String> {
     // SAFETY: the engine compiled this library for this process.
     let library = unsafe { Library::new(path) }.map_err(|error| error.to_string())?;
-    // SAFETY: the engine generates the function with this signature, and passes `variables` from
+    // SAFETY: the engine generates the function with this signature, whatever it is called, and passes `variables` from
     // one call to the next.
     let variables = unsafe {
         let run = library
-            .get::<unsafe extern "C" fn(*mut c_void) -> *mut c_void>(function.as_bytes())
+            .get::<unsafe extern "C" fn(*mut c_void) -> *mut c_void>(CELL_FUNCTION.as_bytes())
+            .or_else(|_| library.get(function.as_bytes()))
             .map_err(|error| error.to_string())?;
         begin(door::announced_cell());
         run(variables)

@@ -9,7 +9,12 @@ use super::Completion;
 use super::engine::unharmed;
 use super::places::statements;
 use crate::analyzer::{Analyzer, Meaning, Reading, Variable};
+use crate::toolchain::front;
+use crate::toolchain::kept::{KeptCells, Key};
+use crate::toolchain::prebuilt::Prebuilt;
 use crate::toolchain::rewrite::TYPED;
+use crate::toolchain::rewrite::order::for_analysis;
+use crate::toolchain::workspace::dependencies;
 use evcxr::CommandContext;
 use std::path::{Path, PathBuf};
 
@@ -24,14 +29,26 @@ pub(super) struct Analysis {
     reading: Reading,
     /// Where the engine leaves the text of a cell.
     file: PathBuf,
+    manifest: PathBuf,
+    kept: Option<KeptCells>,
+    /// Which analyzer answers: another one may find other types.
+    who_says: String,
 }
 
 impl Analysis {
     /// Starts to read the prelude.
-    pub(super) fn start(cells: &Path) -> Self {
+    pub(super) fn start(cells: &Path, prebuilt: &Prebuilt) -> Self {
+        let manifest = cells.join("Cargo.toml");
+        let this = std::env::current_exe().and_then(std::fs::metadata);
         Self {
-            reading: Reading::start(&cells.join("Cargo.toml")),
+            reading: Reading::start(&manifest),
             file: cells.join("src/lib.rs"),
+            manifest,
+            kept: KeptCells::find(prebuilt).filter(|_| !front::is_off()),
+            who_says: this.map_or_else(
+                |_| String::new(),
+                |this| format!("{} {:?}", this.len(), this.modified()),
+            ),
         }
     }
 
@@ -49,8 +66,27 @@ impl Analysis {
     ) -> Option<Vec<Vec<Variable>>> {
         let first = statements(code).into_iter().find(|it| it.is_let)?;
         let inside = first.ends.checked_sub(1)?;
-        let (analyzer, _) = self.read(context, code, inside)?;
-        unharmed(|| analyzer.variables(WRAPPER))
+        let (text, _) = self.text(context, code, inside)?;
+        let key = self
+            .kept
+            .as_ref()
+            .filter(|_| dependencies(&self.manifest).is_none())
+            .map(|kept| (kept, Key::of([&self.who_says, &for_analysis(&text)])));
+        if let Some((kept, key)) = &key
+            && let Some(said) = kept.said(key)
+            && let Ok(variables) = serde_json::from_str(&said)
+        {
+            return Some(variables);
+        }
+        let analyzer = self.reading.get()?;
+        analyzer.read(text);
+        let variables = unharmed(|| analyzer.variables(WRAPPER))?;
+        if let Some((kept, key)) = &key
+            && let Ok(said) = serde_json::to_string(&variables)
+        {
+            kept.keep_said(key, &said);
+        }
+        Some(variables)
     }
 
     /// What could stand at a byte of the code.
@@ -84,15 +120,26 @@ impl Analysis {
         code: &str,
         cursor: usize,
     ) -> Option<(&mut Analyzer, usize)> {
+        let (text, at) = self.text(context, code, cursor)?;
+        let analyzer = self.reading.get()?;
+        analyzer.read(text);
+        Some((analyzer, at))
+    }
+
+    /// What the engine makes of a cell, and the cursor's place there.
+    fn text(
+        &self,
+        context: &mut CommandContext,
+        code: &str,
+        cursor: usize,
+    ) -> Option<(String, usize)> {
         let (before, behind) = code.split_at_checked(cursor)?;
         let marked = format!("{before}{CURSOR}{behind}");
         // Its own answer knows nothing of the prelude.
         let _ = unharmed(|| context.completions(&marked, cursor));
         let text = std::fs::read_to_string(&self.file).ok()?;
         let at = text.find(CURSOR)?;
-        let analyzer = self.reading.get()?;
-        analyzer.read(text.replacen(CURSOR, "", 1));
-        Some((analyzer, at))
+        Some((text.replacen(CURSOR, "", 1), at))
     }
 }
 

@@ -12,6 +12,7 @@ use super::{
 };
 use crate::bridge::{Bridge, LastWords};
 use crate::child;
+use crate::toolchain::cell::READABLE;
 use crate::toolchain::folder::{OUTER_TMPDIR_ENV, SessionFolder};
 use crate::toolchain::prebuilt::Prebuilt;
 use crate::toolchain::rewrite::RESTORES;
@@ -72,7 +73,7 @@ impl Engine {
         bridge: Bridge,
         interrupt: Interrupt,
     ) -> Result<Self, String> {
-        let analysis = Analysis::start(&folder.cells());
+        let analysis = Analysis::start(&folder.cells(), prebuilt);
         let exe = std::env::current_exe().map_err(|error| error.to_string())?;
         let mut command = Command::new(exe);
         command
@@ -92,7 +93,7 @@ impl Engine {
         context
             .set_opt_level(OPT_LEVEL)
             .map_err(|error| format!("The Rust engine could not start: {error}"))?;
-        let places = Places::new(folder.cells().join("src/lib.rs"));
+        let places = Places::new(folder.cells().join(READABLE));
         let named = places.clone();
         bridge.name_places(Arc::new(move |at| Some(named.find(at)?.name())));
         let mut engine = Self {

@@ -4,7 +4,7 @@
 //! that it generates, the others inside. Items of earlier cells are compiled again with every cell. So a
 //! library's lines are found again by the statements' text.
 
-use crate::toolchain::rewrite::{CHECK, number};
+use crate::toolchain::rewrite::identity;
 use ferrolens_frames::{CELL_SOURCE, SourcePlace};
 use ra_ap_syntax::ast::{self, AstNode};
 use ra_ap_syntax::{Edition, SourceFile};
@@ -43,12 +43,14 @@ pub(super) struct Places {
 }
 
 struct Known {
-    /// Where the engine leaves the source of the cell that it compiled last.
+    /// Where the source of the cell lies that was compiled last.
     file: PathBuf,
     cells: Vec<Cell>,
-    /// By the number of the function around the cell.
-    libraries: HashMap<u32, Arc<Compiled>>,
+    /// By the number that the cell's text has.
+    libraries: HashMap<u64, Arc<Compiled>>,
     latest: Arc<Compiled>,
+    /// Whether the newest cell is known to run: until then its library may be one of an equal cell.
+    is_kept: bool,
 }
 
 struct Cell {
@@ -86,7 +88,7 @@ struct Run {
 }
 
 impl Places {
-    /// `file` is where the engine writes what it compiles.
+    /// `file` is where the text of a cell lies that is compiled.
     pub(super) fn new(file: PathBuf) -> Self {
         Self {
             known: Arc::new(Mutex::new(Known {
@@ -94,6 +96,7 @@ impl Places {
                 cells: Vec::new(),
                 libraries: HashMap::new(),
                 latest: Arc::default(),
+                is_kept: true,
             })),
         }
     }
@@ -109,6 +112,7 @@ impl Places {
         for cell in known.cells.iter_mut().rev().take(1) {
             cell.statements.retain(|statement| statement.is_item);
         }
+        known.is_kept = false;
         known.cells.push(Cell {
             statements: statements(code),
             source: source.clone(),
@@ -118,12 +122,16 @@ impl Places {
 
     /// The cell has been compiled and runs.
     pub(super) fn keep(&self) {
-        self.lock().read();
+        let mut known = self.lock();
+        known.read();
+        known.is_kept = true;
     }
 
     /// The cell could not be compiled: the engine knows nothing of it.
     pub(super) fn forget(&self) {
-        self.lock().cells.pop();
+        let mut known = self.lock();
+        known.cells.pop();
+        known.is_kept = true;
     }
 
     /// What the engine compiled last, with its text.
@@ -144,7 +152,7 @@ impl Places {
         let compiled = match library(&at.file) {
             Some(library) => {
                 // The cell may run before it is known to run.
-                if !known.libraries.contains_key(&library) {
+                if !known.is_kept || !known.libraries.contains_key(&library) {
                     known.read();
                 }
                 known.libraries.get(&library)?.clone()
@@ -167,9 +175,7 @@ impl Known {
             return;
         };
         self.latest = Arc::new(Compiled::read(&text, &self.cells));
-        if let Some(number) = number(&text) {
-            self.libraries.insert(number, self.latest.clone());
-        }
+        self.libraries.insert(identity(&text), self.latest.clone());
     }
 }
 
@@ -177,7 +183,7 @@ impl Compiled {
     fn read(text: &str, cells: &[Cell]) -> Self {
         let lines: Vec<String> = text
             .split('\n')
-            .map(|line| line.replace(CHECK, "").trim_end().to_owned())
+            .map(|line| line.trim_end().to_owned())
             .collect();
         let mut by_text: HashMap<&str, Vec<usize>> = HashMap::new();
         for (at, line) in lines.iter().enumerate() {
@@ -287,7 +293,7 @@ impl Place {
 }
 
 /// The number in the name of a library's source.
-fn library(file: &str) -> Option<u32> {
+fn library(file: &str) -> Option<u64> {
     let (_, rest) = file.rsplit_once(CELL_SOURCE)?;
     rest.split_once('/')?.0.parse().ok()
 }
@@ -406,15 +412,13 @@ mod tests {
     }
 
     #[test]
-    fn the_newest_of_two_equal_items_is_meant_and_checks_are_no_obstacle() {
+    fn the_newest_of_two_equal_items_is_meant() {
         check(
             &[
                 ("a", "fn f() { loop {} }"),
                 ("b", "fn f() { loop {} }\nfor x in v { f() }"),
             ],
-            &format!(
-                "fn f() {{ loop {{{CHECK}}} }}\npub extern \"C\" fn run_user_code_4(\nfor x in v {{{CHECK} f() }}\n"
-            ),
+            "fn f() { loop {} }\npub extern \"C\" fn run_user_code_4(\nfor x in v { f() }\n",
             &["1: b 1 0", "3: b 2 0"],
         );
     }

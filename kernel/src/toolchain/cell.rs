@@ -1,13 +1,14 @@
 //! A cell without `:dep` is one call of rustc: no lock, no freshness checks, no build directory.
 
 use super::front::{REAL_RUSTC_ENV, real_command};
+use super::kept::{KeptCells, Key};
 use super::prebuilt::Prebuilt;
-use super::rewrite::{self, Fallback, How};
+use super::rewrite::{self, Checks, How, Rewritten};
 use ferrolens_frames::CELL_SOURCE;
 use std::io::Write;
 use std::os::unix::process::CommandExt;
 use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::Stdio;
 
 /// The name that the engine gives to its crate of cells.
 pub(super) const CRATE: &str = "ctx";
@@ -21,6 +22,9 @@ const RESULT_ENV: &str = "EVCXR_EXECUTION_SO_PATH";
 /// A file of this name in the session's folder switches the checks in loops off.
 pub const UNINTERRUPTIBLE: &str = "uninterruptible";
 
+/// Beside the engine's crate of cells: its source as [`rewrite::Rewritten::readable`] has it.
+pub const READABLE: &str = "readable.rs";
+
 /// Compiles `src/lib.rs` beside `manifest`, and prints the compiler's messages as cargo would.
 /// Returns the exit status.
 pub(super) fn compile(manifest: &Path, only_check: bool) -> Result<i32, String> {
@@ -28,75 +32,111 @@ pub(super) fn compile(manifest: &Path, only_check: bool) -> Result<i32, String> 
     let crate_folder = manifest
         .parent()
         .ok_or("the crate of cells has no folder")?;
-    let source = crate_folder.join("src/lib.rs");
-    let generated = std::fs::read_to_string(&source).map_err(|error| error.to_string())?;
     let out = crate_folder.join("target");
     std::fs::create_dir_all(&out).map_err(|error| no_space(&error))?;
+    let library = out.join(format!("lib{CRATE}.so"));
     let settings = std::fs::read_to_string(manifest).map_err(|error| error.to_string())?;
+    let kept = KeptCells::find(&prebuilt).filter(|_| !only_check);
 
-    let mut how = How {
-        fallback: if rewrite::has_fallback(&generated) {
-            Fallback::Rich
-        } else {
-            Fallback::Plain
-        },
-        checks: interruptible(crate_folder),
-        gives_back: true,
-    };
-    let try_it = |how: How| -> Result<(i32, Vec<u8>), String> {
-        std::fs::write(&source, rewrite::source(&generated, how))
-            .map_err(|error| no_space(&error))?;
-        let mut rustc = rustc(crate_folder, &out, &settings, &prebuilt, only_check);
-        let output = rustc
-            .args(debug_args(&generated))
-            .output()
-            .map_err(|error| format!("rustc could not be started: {error}"))?;
-        Ok((output.status.code().unwrap_or(101), output.stderr))
-    };
-    let (mut status, mut messages) = try_it(how)?;
-    while status != 0
-        && let Some(next) = how.without_what_is_seen_in(&messages)
-    {
-        how = next;
-        (status, messages) = try_it(how)?;
-    }
-    if status != 0 && how.fallback == Fallback::Rich {
-        (status, messages) = try_it(How {
-            fallback: Fallback::Plain,
-            checks: false,
-            gives_back: false,
-        })?;
-    }
+    let (status, messages) = attempts(crate_folder, |rewritten| {
+        let mut settings = settings_of_cells(&settings, &prebuilt);
+        settings.extend(debug_args(rewritten));
+        let key = kept
+            .as_ref()
+            .map(|_| Key::of(settings.iter().chain([&rewritten.text])));
+        if let (Some(kept), Some(key)) = (&kept, &key)
+            && kept.take(key, &library)
+        {
+            return Ok((0, Vec::new()));
+        }
+        let (status, messages) = rustc(crate_folder, &out, &settings, only_check)?;
+        if let (0, Some(kept), Some(key)) = (status, &kept, &key)
+            && reads_nothing_else(&out.join(format!("{CRATE}.d")))
+        {
+            kept.keep(key, &library);
+        }
+        Ok((status, messages))
+    })?;
     relay(&messages)?;
     if status == 0
         && !only_check
         && let Some(result) = std::env::var_os(RESULT_ENV)
     {
-        let library = out.join(format!("lib{CRATE}.so"));
         std::fs::write(result, library.to_string_lossy().as_bytes())
             .map_err(|error| no_space(&error))?;
     }
     Ok(status)
 }
 
+/// Rewrites the cell that the engine has generated, and compiles it; again without what was put in where
+/// the compiler's messages show that. Returns the last exit status and its messages.
+pub(super) fn attempts(
+    crate_folder: &Path,
+    mut compile: impl FnMut(&Rewritten) -> Result<(i32, Vec<u8>), String>,
+) -> Result<(i32, Vec<u8>), String> {
+    let source = crate_folder.join("src/lib.rs");
+    let generated = std::fs::read_to_string(&source).map_err(|error| error.to_string())?;
+    let checks = if interruptible(crate_folder) {
+        Checks::Pieces
+    } else {
+        Checks::Nowhere
+    };
+    let readable = crate_folder.join(READABLE);
+    let mut how = How::first(&generated, checks);
+    loop {
+        let rewritten = rewrite::source(&generated, how);
+        let write =
+            |file: &Path, text: &str| std::fs::write(file, text).map_err(|error| no_space(&error));
+        write(&source, &rewritten.text)?;
+        write(&readable, &rewritten.readable)?;
+        let (status, messages) = compile(&rewritten)?;
+        match how.after(&messages).filter(|_| status != 0) {
+            Some(next) => how = next,
+            None if status == 0 => return Ok((status, messages)),
+            None => {
+                // The engine knows by the line what an error is about.
+                write(&readable, &rewritten.as_generated)?;
+                return Ok((status, rewritten.as_generated(&messages)));
+            }
+        }
+    }
+}
+
+/// Everything that decides what a cell becomes, but its text.
+fn settings_of_cells(manifest: &str, prebuilt: &Prebuilt) -> Vec<String> {
+    let mut settings: Vec<String> = [
+        "--crate-name",
+        CRATE,
+        "--edition=2024",
+        "--crate-type",
+        "cdylib",
+        "-Cdebug-assertions=on",
+        "-Coverflow-checks=on",
+        "-Cprefer-dynamic",
+        "-Ccodegen-units=16",
+        "-Cpanic=unwind",
+        // Most of the time of a cell that instantiates generics, for code that runs once.
+        "-Clto=off",
+    ]
+    .map(str::to_owned)
+    .into();
+    settings.push(format!("-Copt-level={}", opt_level(manifest)));
+    settings.extend(link_args(prebuilt));
+    settings
+}
+
+/// One call of the compiler; its exit status and messages.
 fn rustc(
     crate_folder: &Path,
     out: &Path,
-    settings: &str,
-    prebuilt: &Prebuilt,
+    settings: &[String],
     only_check: bool,
-) -> Command {
+) -> Result<(i32, Vec<u8>), String> {
     let mut rustc = real_command(REAL_RUSTC_ENV, "rustc");
     rustc
         .current_dir(crate_folder)
-        .args([
-            "--crate-name",
-            CRATE,
-            "--edition=2024",
-            "src/lib.rs",
-            "--crate-type",
-            "cdylib",
-        ])
+        .arg("src/lib.rs")
+        .args(settings)
         .args([
             "--error-format=json",
             "--json=diagnostic-rendered-ansi,future-incompat",
@@ -104,20 +144,10 @@ fn rustc(
         .arg(if only_check {
             "--emit=metadata"
         } else {
-            "--emit=link"
+            "--emit=link,dep-info"
         })
         .arg("--out-dir")
         .arg(out)
-        .arg(format!("-Copt-level={}", opt_level(settings)))
-        .args([
-            "-Cdebug-assertions=on",
-            "-Coverflow-checks=on",
-            "-Cprefer-dynamic",
-        ])
-        .args(["-Ccodegen-units=16", "-Cpanic=unwind"])
-        // Most of the time of a cell that instantiates generics, for code that runs once.
-        .arg("-Clto=off")
-        .args(link_args(prebuilt))
         .stdin(Stdio::null());
     // SAFETY: between fork and exec, one system call that takes no memory: the compiler ends when
     // this process does.
@@ -127,20 +157,35 @@ fn rustc(
             Ok(())
         });
     }
-    rustc
+    let output = rustc
+        .output()
+        .map_err(|error| format!("rustc could not be started: {error}"))?;
+    Ok((output.status.code().unwrap_or(101), output.stderr))
+}
+
+/// Whether the compiler says that it has read the cell's own text only: no other file, nothing of the
+/// environment.
+fn reads_nothing_else(record: &Path) -> bool {
+    std::fs::read_to_string(record).is_ok_and(|record| {
+        record
+            .lines()
+            .filter(|line| !line.trim().is_empty())
+            .all(|line| match line.split_once(": ") {
+                Some((_, read)) => read.trim() == "src/lib.rs",
+                None => line.trim() == "src/lib.rs:",
+            })
+    })
 }
 
 /// What lets a panic say which lines of which cells led to it.
-pub(super) fn debug_args(generated: &str) -> Vec<String> {
-    let mut args = vec![
+pub(super) fn debug_args(cell: &Rewritten) -> [String; 3] {
+    // A backtrace, and a panic's own place, then name the cell's library that they are about.
+    let number = rewrite::identity(&cell.readable);
+    [
         "-Cdebuginfo=line-tables-only".to_owned(),
         "-Cstrip=none".to_owned(),
-    ];
-    // A backtrace, and a panic's own place, then name the cell's library that they are about.
-    if let Some(number) = rewrite::number(generated) {
-        args.push(format!("--remap-path-prefix=src={CELL_SOURCE}{number}"));
-    }
-    args
+        format!("--remap-path-prefix=src={CELL_SOURCE}{number}"),
+    ]
 }
 
 /// The message with what the compiler adds under another name: where the engine finds help about the

@@ -7,6 +7,8 @@
 //! | `cargo build` / `check` there, no `:dep` | the one rustc call that it is ([`super::cell`]) |
 //! | the same with `:dep` | the real cargo, with the prelude at hand ([`super::workspace`]) |
 //! | anything else | the real tool |
+//!
+//! [`OFF_ENV`] turns the second and third answer off.
 
 use super::{cell, graph, workspace, wrapped};
 use std::ffi::OsString;
@@ -16,6 +18,9 @@ use std::process::Command;
 
 /// The folder with this binary under the names of the tools.
 pub const FRONT_ENV: &str = "FERROLENS_FRONT";
+/// Set to `0`, it leaves every cell to the real cargo: no graph that was stored, no compiler of its own, no
+/// compiled cell that was kept.
+pub const OFF_ENV: &str = "FERROLENS_CARGO_FRONT";
 pub(super) const REAL_CARGO_ENV: &str = "FERROLENS_REAL_CARGO";
 pub(super) const REAL_RUSTC_ENV: &str = "FERROLENS_REAL_RUSTC";
 pub(super) const REAL_CARGO_HOME_ENV: &str = "FERROLENS_REAL_CARGO_HOME";
@@ -90,13 +95,21 @@ fn cargo(args: &[String]) -> Result<i32, String> {
     if !is_cell_crate(&manifest) {
         return pass_on(REAL_CARGO_ENV, "cargo", args);
     }
+    let passes_on = is_off();
     match subcommand {
+        Some("metadata") if passes_on => pass_on(REAL_CARGO_ENV, "cargo", args),
+        Some("build" | "check") if passes_on => workspace::compile(&manifest, args),
         Some("metadata") => graph::answer(&manifest, args),
         Some("build") if !workspace::has_dependencies(&manifest) => cell::compile(&manifest, false),
         Some("check") if !workspace::has_dependencies(&manifest) => cell::compile(&manifest, true),
         Some("build" | "check") => workspace::compile(&manifest, args),
         _ => pass_on(REAL_CARGO_ENV, "cargo", args),
     }
+}
+
+/// Whether cells are the real cargo's.
+pub fn is_off() -> bool {
+    std::env::var_os(OFF_ENV).is_some_and(|switch| switch == "0")
 }
 
 /// Whether a manifest is the one that the engine writes for cells.

@@ -2,94 +2,187 @@
 //! diagnostic moves to another.
 //!
 //! [`reports`] says how a cell failed, [`variables`] what it takes and keeps, [`display`] what it
-//! shows, [`checks`] where it looks whether it should stop.
+//! shows, [`checks`] where it looks whether it should stop, also between two [`pieces`] of a loop.
 
 mod checks;
 mod definitions;
 mod display;
+pub(crate) mod order;
+mod pieces;
 mod reports;
 mod types;
 mod variables;
 
-pub(crate) use checks::CHECK;
+pub(super) use checks::Checks;
 pub(super) use display::Fallback;
-use std::path::Path;
+use ferrolens_frames::CELL_FUNCTION;
+use sha2::{Digest, Sha256};
 pub(crate) use types::TYPED;
 pub(crate) use variables::RESTORES;
 
 const PRELUDE: &str = "use ferrolens::prelude::*;";
 
+/// How the line of the engine begins that opens the function around a cell; it counts them.
+const FUNCTION: &str = "pub extern \"C\" fn run_user_code_";
+
 /// How to rewrite a cell.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct How {
     pub(super) fallback: Fallback,
-    /// Whether its loops look at the interrupt.
-    pub(super) checks: bool,
+    pub(super) checks: Checks,
     /// Whether it gives back what it defines again, where it fails.
     pub(super) gives_back: bool,
 }
 
-/// Whether the engine shows the last expression as `Debug` text.
-pub(super) fn has_fallback(text: &str) -> bool {
-    display::has_fallback(text)
+/// A cell rewritten.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Rewritten {
+    /// What the compiler reads.
+    pub(super) text: String,
+    /// The same without what interrupts loops: in its lines, the user's own stand as they were written.
+    pub(super) readable: String,
+    /// [`Self::readable`] with the lines as the engine has them.
+    pub(super) as_generated: String,
+    /// Which of the engine's lines each line is, both counted from 0.
+    from: Vec<usize>,
 }
 
 impl How {
-    /// Without what the compiler's messages show of what was put in; `None` where they show nothing.
-    pub(super) fn without_what_is_seen_in(self, messages: &[u8]) -> Option<Self> {
+    /// How a cell is tried first.
+    pub(super) fn first(generated: &str, checks: Checks) -> Self {
+        Self {
+            fallback: if display::has_fallback(generated) {
+                Fallback::Rich
+            } else {
+                Fallback::Plain
+            },
+            checks,
+            gives_back: true,
+        }
+    }
+
+    /// How it is tried after the compiler said these messages; `None` where they are the user's.
+    pub(super) fn after(self, messages: &[u8]) -> Option<Self> {
+        let next = self.without_what_is_seen_in(messages);
+        if next != self {
+            return Some(next);
+        }
+        (self.fallback == Fallback::Rich).then_some(Self {
+            fallback: Fallback::Plain,
+            checks: Checks::Nowhere,
+            gives_back: false,
+        })
+    }
+
+    /// Without what the compiler's messages show of what was put in.
+    fn without_what_is_seen_in(self, messages: &[u8]) -> Self {
         let shows = |text: &str| {
             messages
                 .windows(text.len())
                 .any(|window| window == text.as_bytes())
         };
-        let next = Self {
-            checks: self.checks && !shows(checks::CHECK.trim()),
+        let checks = match self.checks {
+            Checks::Pieces if shows(pieces::PIECE) => Checks::Steps,
+            Checks::Pieces | Checks::Steps if shows(checks::CHECK.trim()) => Checks::Nowhere,
+            same => same,
+        };
+        Self {
+            checks,
             gives_back: self.gives_back && !shows(variables::GIVE_BACK),
             ..self
-        };
-        (next != self).then_some(next)
+        }
     }
 }
 
-/// The number of the function around a cell, which counts the libraries that a child has loaded.
-pub(crate) fn number(text: &str) -> Option<u32> {
-    const FUNCTION: &str = "pub extern \"C\" fn run_user_code_";
-    let line = text.lines().rfind(|line| line.starts_with(FUNCTION))?;
-    line[FUNCTION.len()..].strip_suffix('(')?.parse().ok()
+impl Rewritten {
+    /// The compiler's messages with the lines as the engine has them.
+    pub(super) fn as_generated(&self, messages: &[u8]) -> Vec<u8> {
+        let mut out = Vec::with_capacity(messages.len());
+        for line in messages.split_inclusive(|byte| *byte == b'\n') {
+            match serde_json::from_slice::<serde_json::Value>(line) {
+                Ok(mut message) => {
+                    self.set_lines(&mut message);
+                    out.extend_from_slice(message.to_string().as_bytes());
+                    out.push(b'\n');
+                }
+                Err(_) => out.extend_from_slice(line),
+            }
+        }
+        out
+    }
+
+    /// In every span, wherever it stands in a message.
+    fn set_lines(&self, value: &mut serde_json::Value) {
+        match value {
+            serde_json::Value::Object(fields) => {
+                for (name, value) in fields {
+                    match name.as_str() {
+                        "line_start" | "line_end" => {
+                            let line = value
+                                .as_u64()
+                                .and_then(|line| usize::try_from(line).ok()?.checked_sub(1))
+                                .and_then(|line| self.from.get(line));
+                            if let Some(line) = line {
+                                *value = (line + 1).into();
+                            }
+                        }
+                        _ => self.set_lines(value),
+                    }
+                }
+            }
+            serde_json::Value::Array(values) => {
+                for value in values {
+                    self.set_lines(value);
+                }
+            }
+            _ => {}
+        }
+    }
 }
 
-/// Rewrites the file in place.
-pub(super) fn file(path: &Path, how: How) -> Result<(), String> {
-    let text = std::fs::read_to_string(path).map_err(|error| error.to_string())?;
-    std::fs::write(path, source(&text, how)).map_err(|error| error.to_string())
+/// A number for a cell's text, as [`Rewritten::readable`] has it.
+pub(crate) fn identity(readable: &str) -> u64 {
+    let hash = Sha256::digest(readable.as_bytes());
+    hash.iter()
+        .take(8)
+        .fold(0, |number, byte| (number << 8) | u64::from(*byte))
 }
 
 /// The generated source with the prelude's words in the place of the engine's.
-pub(super) fn source(text: &str, how: How) -> String {
-    let mut lines: Vec<String> = text.split('\n').map(str::to_owned).collect();
+pub(super) fn source(generated: &str, how: How) -> Rewritten {
+    let mut lines: Vec<String> = generated.split('\n').map(str::to_owned).collect();
     types::remove(&mut lines);
     reports::replace(&mut lines);
     display::replace(&mut lines, how.fallback);
     variables::replace(&mut lines, how.gives_back);
-    let mut text = lines.join("\n");
-    if how.checks {
-        text = checks::insert(&text);
+    if let Some(line) = lines.iter_mut().rfind(|line| line.starts_with(FUNCTION)) {
+        *line = format!("pub extern \"C\" fn {CELL_FUNCTION}(");
     }
     // The engine tries itself with an expression before the session's imports are in force.
-    if !text.contains(PRELUDE) {
-        text.push_str(PRELUDE);
-        text.push('\n');
+    if !lines.iter().any(|line| line.contains(PRELUDE)) {
+        match lines.last_mut() {
+            Some(line) if line.is_empty() => *line = PRELUDE.to_owned(),
+            _ => lines.push(PRELUDE.to_owned()),
+        }
+        lines.push(String::new());
     }
-    text
+    let ordered = order::lines(&lines);
+    let readable = ordered.lines.join("\n");
+    Rewritten {
+        text: checks::insert(&readable, how.checks),
+        readable,
+        as_generated: lines.join("\n"),
+        from: ordered.from,
+    }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{Fallback, How, source};
+    use super::*;
 
     const PLAIN: How = How {
         fallback: Fallback::Plain,
-        checks: false,
+        checks: Checks::Nowhere,
         gives_back: false,
     };
 
@@ -98,7 +191,7 @@ mod tests {
         let generated = "use ferrolens::prelude::*;\nfn f() {\n(\n1 + 1\n).evcxr_display();\n    \
                          println!(\"EVCXR_PANIC_NOTIFICATION\");\n}\n";
         assert_eq!(
-            source(generated, PLAIN),
+            source(generated, PLAIN).readable,
             "use ferrolens::prelude::*;\nfn f() {\n(\n1 + 1\n).ferrolens_last().evcxr_display();\n\
              ::ferrolens::emit::cell_panicked();\n}\n"
         );
@@ -112,7 +205,7 @@ mod tests {
                          fn from(error: T) -> Self {\neprintln!(\"{}\", error);\n}\n}\n\
                          println!(\"EVCXR_PANIC_NOTIFICATION\");\n";
         assert_eq!(
-            source(generated, PLAIN),
+            source(generated, PLAIN).readable,
             "use ferrolens::prelude::*;\nfn own() {\neprintln!(\"{}\", error);\n\
              println!(\"EVCXR_PANIC_NOTIFICATION\");\n}\n\
              impl<T: std::fmt::Display> From<T> for EvcxrUserCodeError {\n\
@@ -124,7 +217,7 @@ mod tests {
     #[test]
     fn the_prelude_is_in_force_before_the_session_says_so() {
         assert_eq!(
-            source("fn f() {}\n", PLAIN),
+            source("fn f() {}\n", PLAIN).readable,
             "fn f() {}\nuse ferrolens::prelude::*;\n"
         );
     }

@@ -3,7 +3,6 @@
 use super::cell::link_args;
 use super::front::{FRONT_ENV, REAL_CARGO_ENV, real_command};
 use super::prebuilt::Prebuilt;
-use super::rewrite::{self, Fallback, How};
 use std::io::{BufRead, BufReader, Write};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
@@ -38,13 +37,6 @@ pub(super) fn compile(manifest: &Path, args: &[String]) -> Result<i32, String> {
     let folder = manifest
         .parent()
         .ok_or("the crate of cells has no folder")?;
-    let how = How {
-        fallback: Fallback::Plain,
-        // The same text must compile the first time: cargo's messages go out as they come.
-        checks: false,
-        gives_back: false,
-    };
-    rewrite::file(&folder.join("src/lib.rs"), how)?;
     let mut flags = vec!["-Cprefer-dynamic".to_owned()];
     flags.extend(link_args(&prebuilt));
     let mut cargo = real_command(REAL_CARGO_ENV, "cargo");

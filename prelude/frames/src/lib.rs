@@ -17,9 +17,12 @@ pub const VERSION: u32 = 2;
 /// The largest head or body that is accepted: a length beyond it means that the stream is corrupt.
 pub const MAX_LEN: u32 = 1 << 30;
 
-/// The folder that a compiled cell's source seems to lie in, behind which its number in the child's
-/// life follows: a place says by that which cell's library it belongs to.
+/// The folder that a compiled cell's source seems to lie in, behind which a number made from its text
+/// follows: a place says by that which cell's library it belongs to.
 pub const CELL_SOURCE: &str = "ferrolens-cell-";
+
+/// The function of a cell's library that runs it.
+pub const CELL_FUNCTION: &str = "run_user_code_0";
 
 /// Names the kernel's Unix socket in the child's environment.
 pub const SOCKET_ENV: &str = "FERROLENS_SOCKET";

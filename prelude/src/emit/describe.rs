@@ -33,7 +33,7 @@ pub trait DescribeRich {
 
 impl<T: Describe + ?Sized> DescribeRich for &&Describing<'_, T> {
     fn note(&self, name: &str) {
-        store(name, || self.0.describe());
+        store(name, &mut || self.0.describe());
     }
 }
 
@@ -45,10 +45,7 @@ pub trait DescribeDebug {
 
 impl<T: Debug + ?Sized> DescribeDebug for &Describing<'_, T> {
     fn note(&self, name: &str) {
-        store(name, || VariableSummary {
-            value: short(self.0),
-            ..VariableSummary::default()
-        });
+        store_debug(name, &self.0);
     }
 }
 
@@ -60,11 +57,21 @@ pub trait DescribeNothing {
 
 impl<T: ?Sized> DescribeNothing for Describing<'_, T> {
     fn note(&self, name: &str) {
-        store(name, VariableSummary::default);
+        store(name, &mut VariableSummary::default);
     }
 }
 
-fn store(name: &str, describe: impl FnOnce() -> VariableSummary) {
+#[inline(never)]
+fn store_debug(name: &str, value: &dyn Debug) {
+    store(name, &mut || VariableSummary {
+        value: short(value),
+        ..VariableSummary::default()
+    });
+}
+
+/// Every cell is compiled with what calls this; the rest of it is compiled once.
+#[inline(never)]
+fn store(name: &str, describe: &mut dyn FnMut() -> VariableSummary) {
     // A user's own `Debug` may panic, which is no reason for the cell to fail.
     let summary = catch_unwind(AssertUnwindSafe(describe)).unwrap_or_default();
     let summary = VariableSummary {

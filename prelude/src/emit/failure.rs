@@ -67,20 +67,27 @@ impl Failure {
     }
 }
 
+/// Reports that the cell ended because it was asked to.
+pub(super) fn interrupted() {
+    Failure::interrupted().report();
+}
+
 /// Reports an error that left the cell through `?`. The kernel's generated code calls it.
 #[track_caller]
 pub fn cell_failed<E: Display + ?Sized>(error: &E) {
-    fail(std::any::type_name::<E>(), error.to_string());
+    fail(std::any::type_name::<E>(), &|| error.to_string());
 }
 
 /// [`cell_failed`] for an error that has no `Display`.
 #[track_caller]
 pub fn cell_failed_debug<E: Debug + ?Sized>(error: &E) {
-    fail(std::any::type_name::<E>(), format!("{error:?}"));
+    fail(std::any::type_name::<E>(), &|| format!("{error:?}"));
 }
 
 #[track_caller]
-fn fail(type_name: &str, value: String) {
+#[inline(never)]
+fn fail(type_name: &str, value: &dyn Fn() -> String) {
+    let value = value();
     let place = std::panic::Location::caller();
     let was_interrupted = value.contains(interrupt::MESSAGE) || interrupt::interrupted();
     Failure {

@@ -62,9 +62,15 @@ impl<T: Debug + ?Sized> EvcxrDisplay for T {
     fn evcxr_display(&self) {
         // Without the kernel's rewrite a cell that ends in a loop or in `println!` comes here.
         if std::any::type_name::<T>() != "()" {
-            sending::send_value(text(format!("{self:?}")));
+            show_debug(&self);
         }
     }
+}
+
+/// Every cell is compiled with what calls this.
+#[inline(never)]
+fn show_debug(value: &dyn Debug) {
+    sending::send_value(text(format!("{value:?}")));
 }
 
 #[cfg(test)]

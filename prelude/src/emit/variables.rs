@@ -6,9 +6,9 @@
 //! The kernel replaces the engine's own store by this one.
 
 use super::describe::summaries;
-use super::{Host, control};
+use super::{Host, control, failure};
 use ferrolens_frames::Frame;
-use std::any::Any;
+use std::any::{Any, TypeId};
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 
@@ -82,16 +82,26 @@ impl VariableStore {
         }
     }
 
+    // What follows is compiled once; what every cell is compiled with only calls it.
+    #[inline(never)]
     fn put(&mut self, name: &str, value: Value, definitions: u64) {
         let stored = Stored { value, definitions };
-        self.variables.insert(name.to_owned(), stored);
+        // Until the cell has succeeded, what it replaces is only put aside.
+        if let Some(replaced) = self.variables.insert(name.to_owned(), stored) {
+            self.taken.insert(name.to_owned(), replaced.definitions);
+            keep(name, replaced.value);
+        }
     }
 
     fn check<T: 'static>(&mut self, name: &str, definitions: u64) -> bool {
-        let is_there = self
-            .variables
-            .get(name)
-            .is_some_and(|stored| stored.value.is::<T>() && stored.definitions == definitions);
+        self.check_type(name, TypeId::of::<T>(), definitions)
+    }
+
+    #[inline(never)]
+    fn check_type(&mut self, name: &str, kind: TypeId, definitions: u64) -> bool {
+        let is_there = self.variables.get(name).is_some_and(|stored| {
+            (*stored.value).type_id() == kind && stored.definitions == definitions
+        });
         if !is_there {
             control(&format!("{CHANGED_TYPE}{name}"));
         }
@@ -103,14 +113,17 @@ impl VariableStore {
     /// # Panics
     /// When it is not there, or has another type.
     pub fn take_variable<T: 'static>(&mut self, name: &str) -> T {
-        let stored = self.variables.remove(name);
-        if let Some(stored) = &stored {
-            self.taken.insert(name.to_owned(), stored.definitions);
-        }
-        match stored.map(|stored| stored.value.downcast::<T>()) {
+        match self.take(name).map(|value| value.downcast::<T>()) {
             Some(Ok(value)) => *value,
-            _ => panic!("the variable `{name}` is not what this cell was compiled for"),
+            _ => wrong_type(name),
         }
+    }
+
+    #[inline(never)]
+    fn take(&mut self, name: &str) -> Option<Value> {
+        let stored = self.variables.remove(name)?;
+        self.taken.insert(name.to_owned(), stored.definitions);
+        Some(stored.value)
     }
 
     /// A value that is made once for all cells, such as a runtime for `await`.
@@ -142,7 +155,7 @@ impl VariableStore {
 
     /// Where the cell has failed: the variable is as it was, and not what the cell wanted to define.
     pub fn give_back<T: 'static>(&mut self, name: &str, value: impl FnOnce() -> T) {
-        if super::failure::has_failed() {
+        if failure::has_failed() {
             self.put(name, Box::new(value()), self.taken_from(name));
         }
     }
@@ -153,18 +166,35 @@ impl VariableStore {
 
     /// The code of the cell has ended. Where it failed, what it took and did not give back returns.
     pub fn end(&mut self) {
+        // A thread that the cell joined has stopped, and the cell came to its end for that.
+        let came_to_its_end = !failure::has_failed();
+        if came_to_its_end && super::interrupted() {
+            failure::interrupted();
+        }
         let kept = KEPT.with_borrow_mut(std::mem::take);
-        if super::failure::take_has_failed() {
+        if failure::take_has_failed() {
             for (name, value) in kept {
                 let definitions = self.taken_from(&name);
-                self.variables
-                    .entry(name)
-                    .or_insert(Stored { value, definitions });
+                // One that did not has given back what it changed, and defined nothing.
+                if came_to_its_end || !self.variables.contains_key(&name) {
+                    self.variables.insert(name, Stored { value, definitions });
+                }
             }
         }
         self.taken.clear();
         NAMES.set(self.variables.keys().cloned().collect());
     }
+}
+
+#[cold]
+#[inline(never)]
+fn wrong_type(name: &str) -> ! {
+    panic!("the variable `{name}` is not what this cell was compiled for")
+}
+
+#[inline(never)]
+fn keep(name: &str, copy: Value) {
+    KEPT.with_borrow_mut(|kept| kept.insert(name.to_owned(), copy));
 }
 
 /// A fresh store for the engine, which passes it from cell to cell.
@@ -236,8 +266,7 @@ pub trait KeepCopy {
 
 impl<T: Keepable> KeepCopy for &Keep<'_, T> {
     fn keep(&self, name: &str) {
-        let copy: Value = Box::new(self.0.clone());
-        KEPT.with_borrow_mut(|kept| kept.insert(name.to_owned(), copy));
+        keep(name, Box::new(self.0.clone()));
     }
 }
 

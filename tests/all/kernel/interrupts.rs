@@ -41,6 +41,7 @@ fn an_interrupt_stops_every_kind_of_cell_and_keeps_every_variable() {
         "print!(\"in\"); for _ in 0..1_000_000 { model.forward(&tokens)?; }",
         "print!(\"in\"); std::thread::sleep(std::time::Duration::from_secs(1000)); println!(\"never\")",
         "print!(\"in\"); std::thread::spawn(|| loop { std::hint::spin_loop() }).join().ok(); for _ in 0..2 {}",
+        "print!(\"in\"); let again = 3; std::thread::spawn(|| loop { std::hint::spin_loop() }).join().ok();",
         "print!(\"in\"); let line = input(\"a question\")?;",
         "print!(\"in\"); let again = { while other == 5 {} 7 }; let nothing = 1;",
     ] {

@@ -1,12 +1,17 @@
-//! What is the user's own: downloaded models, the history of cells.
+//! What is the user's own: downloaded models, the history of cells, compiled cells.
 
 use super::finding::Finding;
 use super::prelude::is_writable;
 use crate::history::{HISTORY_ENV, Place};
+use crate::toolchain::kept::{self, KEPT_CELLS_ENV};
 use std::path::{Path, PathBuf};
 
 pub(super) fn look() -> Vec<Finding> {
-    vec![models(model_folder()), history(&Place::of_user())]
+    vec![
+        models(model_folder()),
+        history(&Place::of_user()),
+        cells(kept::held()),
+    ]
 }
 
 /// Where the hub's own library keeps models, which this one shares.
@@ -49,6 +54,26 @@ fn history(place: &Place) -> Finding {
     }
 }
 
+/// Compiled cells, by folder, number and bytes; `None` where none are to be kept.
+fn cells(held: Option<(PathBuf, usize, u64)>) -> Finding {
+    const WHAT: &str = "compiled cells";
+    match held {
+        None => Finding::fine(WHAT, "not kept"),
+        Some((folder, count, bytes)) if can_be_made(&folder) => {
+            let found = format!("{} MB in {count} files, {}", bytes >> 20, folder.display());
+            Finding::fine(WHAT, found)
+        }
+        Some((folder, ..)) => Finding::advice(
+            WHAT,
+            format!(
+                "{} cannot be written: each session compiles all its cells",
+                folder.display()
+            ),
+            format!("export {KEPT_CELLS_ENV}=FOLDER"),
+        ),
+    }
+}
+
 /// Whether it can be written, or made where it is not there.
 fn can_be_made(path: &Path) -> bool {
     path.ancestors()
@@ -71,6 +96,9 @@ mod tests {
         assert_eq!(models(Some(file.join("b"))).state, State::Advice);
         assert_eq!(models(None).state, State::Advice);
         assert_eq!(history(&Place::Memory).state, State::Fine);
+        assert_eq!(cells(None).state, State::Fine);
+        let lost = cells(Some((file.join("b"), 0, 0)));
+        assert!(lost.mend.contains(KEPT_CELLS_ENV), "{lost:?}");
         let lost = history(&Place::File(file.join("b")));
         assert!(lost.mend.contains(HISTORY_ENV), "{lost:?}");
     }

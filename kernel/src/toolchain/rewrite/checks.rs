@@ -4,30 +4,50 @@
 //! moves; elsewhere the columns behind it do, and a cell that does not compile is compiled again as
 //! it is.
 
+use super::pieces;
 use ra_ap_syntax::ast::{self, AstNode, HasLoopBody, HasName};
 use ra_ap_syntax::{Edition, SourceFile, SyntaxNode, TextSize};
 
 /// What is put in; a message of the compiler that shows it is not one for the user.
-pub(crate) const CHECK: &str = " ::ferrolens::emit::stop_point();";
+pub(super) const CHECK: &str = " ::ferrolens::emit::stop_point();";
 
 const SLEEPS: &[&str] = &["sleep", "sleep_ms", "sleep_until"];
 
+/// Where the loops of a cell look at the interrupt.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::toolchain) enum Checks {
+    /// Between two pieces of a loop that only calculates, at each step of the others.
+    Pieces,
+    /// At each step.
+    Steps,
+    Nowhere,
+}
+
 /// The source with checks; unchanged where there is nothing to check.
-pub(super) fn insert(text: &str) -> String {
+pub(super) fn insert(text: &str, checks: Checks) -> String {
+    if checks == Checks::Nowhere {
+        return text.to_owned();
+    }
     let tree = SourceFile::parse(text, Edition::Edition2024).syntax_node();
-    let mut places: Vec<TextSize> = tree
+    let mut edits = match checks {
+        Checks::Pieces => pieces::replacements(&tree),
+        _ => Vec::new(),
+    };
+    let in_pieces: Vec<_> = edits.iter().map(|(range, _)| range.clone()).collect();
+    let places = tree
         .descendants()
         .filter_map(|node| beginning_of_loop(&node).or_else(|| end_of_sleep(&node)))
-        .collect();
-    places.sort_unstable();
-    places.dedup();
-    let mut out = String::with_capacity(text.len() + places.len() * CHECK.len());
+        .map(usize::from)
+        .filter(|place| !in_pieces.iter().any(|range| range.contains(place)));
+    edits.extend(places.map(|place| (place..place, CHECK.to_owned())));
+    edits.sort_unstable_by_key(|(range, _)| range.start);
+    edits.dedup();
+    let mut out = String::with_capacity(text.len() + edits.len() * CHECK.len());
     let mut done = 0;
-    for place in places {
-        let place = usize::from(place);
-        out.push_str(&text[done..place]);
-        out.push_str(CHECK);
-        done = place;
+    for (range, new) in edits {
+        out.push_str(&text[done..range.start]);
+        out.push_str(&new);
+        done = range.end;
     }
     out.push_str(&text[done..]);
     out
@@ -66,7 +86,7 @@ fn end_of_sleep(node: &SyntaxNode) -> Option<TextSize> {
 
 /// Whether code here runs, and may be unwound: a constant's does not run, and a function with C's
 /// calling convention must not be unwound.
-fn may_unwind(node: &SyntaxNode) -> bool {
+pub(super) fn may_unwind(node: &SyntaxNode) -> bool {
     for ancestor in node.ancestors() {
         if let Some(function) = ast::Fn::cast(ancestor.clone()) {
             let is_cell = function
@@ -91,7 +111,7 @@ mod tests {
 
     /// `·` in what is expected stands for a check.
     fn check(source: &str, expected: &str) {
-        assert_eq!(insert(source), expected.replace('·', CHECK));
+        assert_eq!(insert(source, Checks::Pieces), expected.replace('·', CHECK));
     }
 
     #[test]
@@ -104,6 +124,19 @@ mod tests {
             "fn f() { v.iter().map(|x| { while let Some(y) = x.next() {} 1 }); }",
             "fn f() { v.iter().map(|x| { while let Some(y) = x.next() {·} 1 }); }",
         );
+    }
+
+    #[test]
+    fn a_loop_that_only_calculates_has_no_look_inside() {
+        let text = "fn f() { for x in v { for y in x { s += y } } }";
+        let inserted = insert(text, Checks::Pieces);
+        assert!(
+            inserted.starts_with(&format!("fn f() {{ for x in v {{{CHECK} match ")),
+            "{inserted}"
+        );
+        assert_eq!(inserted.matches(CHECK).count(), 1, "{inserted}");
+        assert_eq!(insert(text, Checks::Steps).matches(CHECK).count(), 2);
+        assert_eq!(insert(text, Checks::Nowhere), text);
     }
 
     #[test]
@@ -140,7 +173,7 @@ mod tests {
             "loop {{{{",
             "\"{\n",
         ] {
-            let lines = insert(source).lines().count();
+            let lines = insert(source, Checks::Pieces).lines().count();
             assert_eq!(lines, source.lines().count(), "{source}");
         }
     }

@@ -40,7 +40,7 @@ pub(super) fn replace(lines: &mut [String], give_back: bool) {
         return;
     };
     lines[checked].push_str(" evcxr_variable_store.begin();");
-    let mut at_the_end = String::new();
+    let mut given_back_at_the_end = Vec::new();
     // Without the closure that is looked for, every variable is taken, as the engine says.
     let code = user_code(lines, checked);
     for at in checked..lines.len() {
@@ -60,7 +60,7 @@ pub(super) fn replace(lines: &mut [String], give_back: bool) {
                 .iter()
                 .any(|line| stored(line) == Some(&name));
             if defined_again && give_back {
-                at_the_end.push_str(&format!("{GIVE_BACK}stringify!({name}), || {name}); "));
+                given_back_at_the_end.push(format!("{GIVE_BACK}stringify!({name}), || {name}); "));
             }
             lines[at].push_str(&format!(
                 " {{ use ::ferrolens::emit::{{KeepCopy as _, KeepNothing as _}}; \
@@ -80,6 +80,8 @@ pub(super) fn replace(lines: &mut [String], give_back: bool) {
             }
         }
     }
+    given_back_at_the_end.sort_unstable();
+    let at_the_end = given_back_at_the_end.concat();
     lines[returned] = format!("{at_the_end}evcxr_variable_store.end(); evcxr_variable_store");
     let names: Vec<Option<String>> = lines
         .iter()

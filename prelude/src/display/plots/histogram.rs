@@ -4,7 +4,7 @@
 
 use super::labels::token_label;
 use super::options::{Normalise, PlotOptions};
-use super::series::read;
+use super::series::{Borrowed, borrowed, read};
 use super::trace::JsonTrace;
 use super::{plot, rounded};
 use crate::display::Numbers;
@@ -37,6 +37,10 @@ pub fn histogram<N: AsRef<str>, V: Numbers>(
     series: &[(N, V)],
     options: PlotOptions,
 ) -> Result<Plot> {
+    histogram_of(&borrowed(series), options)
+}
+
+fn histogram_of(series: &[Borrowed<'_>], options: PlotOptions) -> Result<Plot> {
     let named = read(series)?;
     let all: Vec<f64> = named
         .iter()

@@ -25,6 +25,10 @@ use serde_json::{Value, json};
 /// There is no series, a series cannot be read, or labels, positions or error bars are not as many
 /// as the values.
 pub fn line<N: AsRef<str>, V: Numbers>(series: &[(N, V)], options: PlotOptions) -> Result<Plot> {
+    line_of(&borrowed(series), options)
+}
+
+fn line_of(series: &[Borrowed<'_>], options: PlotOptions) -> Result<Plot> {
     let series = Series::read(series, &options)?;
     let x = options
         .x_values
@@ -49,6 +53,10 @@ pub fn line<N: AsRef<str>, V: Numbers>(series: &[(N, V)], options: PlotOptions) 
 /// There is no series, a series cannot be read, or labels or error bars are not as many as the
 /// values.
 pub fn bar<N: AsRef<str>, V: Numbers>(series: &[(N, V)], options: PlotOptions) -> Result<Plot> {
+    bar_of(&borrowed(series), options)
+}
+
+fn bar_of(series: &[Borrowed<'_>], options: PlotOptions) -> Result<Plot> {
     let series = Series::read(series, &options)?;
     let x = options
         .x_values
@@ -124,12 +132,20 @@ struct Series {
     len: usize,
 }
 
+/// A series of any kind: a cell compiles only the step to this.
+pub(super) type Borrowed<'a> = (&'a str, &'a dyn Numbers);
+
+pub(super) fn borrowed<N: AsRef<str>, V: Numbers>(series: &[(N, V)]) -> Vec<Borrowed<'_>> {
+    let each = series.iter();
+    each.map(|(name, values)| (name.as_ref(), values as &dyn Numbers))
+        .collect()
+}
+
 /// The numbers of every named series; an error names the series that cannot be read.
-pub(super) fn read<N: AsRef<str>, V: Numbers>(series: &[(N, V)]) -> Result<Vec<(&str, Vec<f64>)>> {
+pub(super) fn read<'a>(series: &[Borrowed<'a>]) -> Result<Vec<(&'a str, Vec<f64>)>> {
     series
         .iter()
-        .map(|(name, values)| {
-            let name = name.as_ref();
+        .map(|&(name, values)| {
             let values = values
                 .numbers()
                 .map_err(|error| error.context(format!("the series {name:?}")))?;
@@ -139,7 +155,7 @@ pub(super) fn read<N: AsRef<str>, V: Numbers>(series: &[(N, V)]) -> Result<Vec<(
 }
 
 impl Series {
-    fn read<N: AsRef<str>, V: Numbers>(series: &[(N, V)], options: &PlotOptions) -> Result<Self> {
+    fn read(series: &[Borrowed<'_>], options: &PlotOptions) -> Result<Self> {
         let named: Vec<(String, Vec<_>)> = read(series)?
             .into_iter()
             .map(|(name, values)| (name.to_owned(), values.into_iter().map(rounded).collect()))
