@@ -3,9 +3,11 @@
 mod components;
 mod composition;
 pub mod directions;
+pub mod effects;
 mod heads;
 pub mod latents;
 mod next_tokens;
+mod norms;
 mod prompt;
 
 pub use composition::Composition;
@@ -14,9 +16,11 @@ pub use directions::{
     TokenWeight, covariance, covariance_matched_directions, difference_directions,
     isotropic_directions,
 };
+pub use effects::{Downstream, EffectComparison, Effects};
 pub use heads::{DetectHead, DetectionPattern, ErrorMeasure, HeadPattern, detection_pattern};
 pub use latents::{
-    Activating, ActivationHistogram, Examples, LatentDashboard, LatentExample, LatentExamples,
-    LatentSweep, MaxActivations, Occurrences, Sweep, TokenOccurrences,
+    Activating, ActivationHistogram, ActiveLatents, Examples, LatentDashboard, LatentExample,
+    LatentExamples, LatentSweep, MaxActivations, Occurrences, Sweep, TokenOccurrences,
 };
+pub use norms::Norms;
 pub use prompt::{AnswerToken, Answers, PromptTest, TestPrompt, TopToken};

@@ -14,6 +14,7 @@
 //!
 //! Tensors, data frames, series and plotly's [`Plot`](plotly::Plot) show themselves.
 
+mod effects;
 mod escape;
 mod figure;
 mod handle;
@@ -21,6 +22,7 @@ mod latents;
 mod legacy;
 mod library;
 mod media;
+mod norms;
 mod numbers;
 mod plots;
 mod prompts;

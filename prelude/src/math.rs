@@ -1,9 +1,10 @@
-//! Numbers that know no model: kernels for the CPU, slices, factored matrices, top-k, sampling.
+//! Numbers that know no model: kernels for the CPU, slices, factored matrices, top-k, sampling, means with intervals.
 
 // The names of a decomposition are its symbols.
 #![allow(non_snake_case)]
 
 mod activation;
+mod estimate;
 mod exp;
 mod factored;
 pub(crate) mod gradient;
@@ -13,6 +14,7 @@ mod slice;
 mod softmax;
 
 pub use activation::gelu_new;
+pub use estimate::Estimate;
 pub use factored::{Eigenvalues, FactoredMatrix, Svd};
 pub(crate) use rows::{is_plain, update_rows};
 pub use sample::{Sampler, top_k_of};

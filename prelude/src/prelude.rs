@@ -33,7 +33,15 @@ pub use crate::math::set_at;
 pub use crate::math::set_slice;
 pub use crate::model::Hooks;
 
+// What did that do further down?
+pub use crate::analysis::Downstream;
+pub use crate::analysis::EffectComparison;
+pub use crate::analysis::Effects;
+pub use crate::analysis::Norms;
+pub use crate::math::Estimate;
+
 // Which latents are active, and what do they write?
+pub use crate::analysis::ActiveLatents;
 pub use crate::sae::Gate;
 pub use crate::sae::RunWithSaes as _;
 pub use crate::sae::Sae;

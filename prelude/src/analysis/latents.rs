@@ -6,6 +6,7 @@
 //! | see what activates a latent most, or a little | [`LatentSweep::examples`], [`Examples`] |
 //! | have the maximum of each prompt and latent | [`Sweep::keep_maxima`], [`MaxActivations`] |
 //! | count the tokens that activate a latent | [`Occurrences`] |
+//! | know which are active in one activation, or draw some of them | [`ActiveLatents`] |
 //! | look at one latent | [`LatentSweep::dashboard`] |
 //!
 //! A sweep goes over the corpus in batches of prompts of similar length, and no further into the model
@@ -15,6 +16,7 @@
 // The papers' symbols (W_dec, W_U) are the names of weights.
 #![allow(non_snake_case)]
 
+mod active;
 mod choice;
 mod examples;
 mod latent;
@@ -25,6 +27,7 @@ mod progress;
 mod sweep;
 mod walk;
 
+pub use active::ActiveLatents;
 pub use choice::Examples;
 pub use examples::{LatentDashboard, LatentExample, LatentExamples};
 pub use latent::{Activating, ActivationHistogram};

@@ -35,6 +35,10 @@ fn plot(traces: Vec<JsonTrace>, options: &PlotOptions, axes: (Axis, Axis), layou
     };
     let logarithmic = |axis: Axis, is: bool| if is { axis.type_(AxisType::Log) } else { axis };
     let x = logarithmic(titled(axes.0, &options.x_title), options.log_x);
+    let x = match options.x_range {
+        Some((low, high)) if !options.log_x => x.range(vec![low, high]),
+        _ => x,
+    };
     let y = logarithmic(titled(axes.1, &options.y_title), options.log_y);
     let mut layout = layout
         .x_axis(x.auto_margin(true))

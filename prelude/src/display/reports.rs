@@ -1,7 +1,8 @@
 //! What was found about latents, as the tables that it becomes.
 
 use crate::analysis::{
-    CosineHistogram, DecoderCosines, LatentPairs, LatentRanking, LatentTokens, SparseCombination,
+    ActiveLatents, CosineHistogram, DecoderCosines, LatentPairs, LatentRanking, LatentTokens,
+    Norms, SparseCombination,
 };
 use crate::emit::{Bundle, Rich, text};
 use crate::sae::metrics::{DensityHistogram, LossReport, SaeReport};
@@ -20,6 +21,8 @@ macro_rules! rich_as_table {
 }
 
 rich_as_table!(
+    ActiveLatents,
+    Norms,
     SaeReport,
     LossReport,
     DensityHistogram,

@@ -189,6 +189,26 @@ impl Run {
         Ok(outcome.output()?.squeeze(1)?)
     }
 
+    /// The logits of one position of every prompt, `[batch, d_vocab]`, and the cache: only that position
+    /// is unembedded.
+    ///
+    /// ```
+    /// # use ferrolens::model::HookedTransformer;
+    /// let model = HookedTransformer::from_pretrained("stories-2l")?;
+    /// let run = model.run("Once upon a time").cache("blocks.*.hook_resid_post").pos_slice(-1);
+    /// let (last, cache) = run.logits_at_and_cache(-1)?;
+    /// assert_eq!(last.dims(), [1, model.config().d_vocab]);
+    /// # Ok::<(), ferrolens::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// As [`Run::logits_at`].
+    pub fn logits_at_and_cache(self, position: isize) -> Result<(Tensor, ActivationCache)> {
+        let outcome = self.walk(Goal::Logits(Rows::One(position)))?;
+        let cache = outcome.cache.clone();
+        Ok((outcome.output()?.squeeze(1)?, cache))
+    }
+
     /// The logits of one position of every prompt, and the cache of keys and values.
     pub(crate) fn logits_at_and_past(
         self,

@@ -57,6 +57,9 @@ pub fn heatmap(values: &Tensor, options: PlotOptions) -> Result<Plot> {
         "colorbar": {"title": {"text": labels::title(&options.value_title)}},
         "hovertemplate": hover_text(&options),
     });
+    if !options.hover_values.is_empty() {
+        trace["customdata"] = more_values(&options, rows, columns)?;
+    }
     if let Some((low, high)) = options.colour_range {
         trace["zmin"] = json!(low);
         trace["zmax"] = json!(high);
@@ -99,10 +102,33 @@ fn ends(count: usize) -> (f64, f64) {
 
 fn hover_text(options: &PlotOptions) -> Value {
     let or = |title: &str, default: &str| hover(if title.is_empty() { default } else { title });
-    json!(format!(
-        "{}: %{{x}}<br>{}: %{{y}}<br>{}: %{{z:.4g}}<extra></extra>",
+    let mut text = format!(
+        "{}: %{{x}}<br>{}: %{{y}}<br>{}: %{{z:.4g}}",
         or(&options.x_title, "column"),
         or(&options.y_title, "row"),
         or(&options.value_title, "value"),
-    ))
+    );
+    for (at, (name, _)) in options.hover_values.iter().enumerate() {
+        text.push_str(&format!("<br>{}: %{{customdata[{at}]:.4g}}", hover(name)));
+    }
+    json!(text + "<extra></extra>")
+}
+
+/// The further numbers of each cell, `[row][column][number]`.
+fn more_values(options: &PlotOptions, rows: usize, columns: usize) -> Result<Value> {
+    for (name, values) in &options.hover_values {
+        if values.len() != rows * columns {
+            return Err(Error::new(format!(
+                "{} numbers of {name:?} for {rows} × {columns} cells: give one a cell",
+                values.len()
+            )));
+        }
+    }
+    let of_cell = |cell: usize| -> Vec<f64> {
+        let each = options.hover_values.iter();
+        each.filter_map(|(_, values)| values.get(cell).copied().map(rounded))
+            .collect()
+    };
+    let row = |row: usize| (row * columns..(row + 1) * columns).map(of_cell).collect();
+    Ok(json!((0..rows).map(row).collect::<Vec<Vec<Vec<f64>>>>()))
 }

@@ -53,7 +53,8 @@ fn histogram_of(series: &[Borrowed<'_>], options: PlotOptions) -> Result<Plot> {
             "there is no finite value to count; check the tensor for NaN with `t.ne(&t)?`",
         ));
     };
-    let opacity = if named.len() > 1 { 0.6 } else { 1.0 };
+    let several = if named.len() > 1 { 0.6 } else { 1.0 };
+    let opacity = options.opacity.unwrap_or(several);
     let traces = named
         .iter()
         .map(|(name, values)| {

@@ -29,6 +29,9 @@ pub struct PlotOptions {
     pub(super) show_values: bool,
     pub(super) log_x: bool,
     pub(super) log_y: bool,
+    pub(super) opacity: Option<f64>,
+    pub(super) x_range: Option<(f64, f64)>,
+    pub(super) hover_values: Vec<(String, Vec<f64>)>,
     pub(super) stacked: bool,
     pub(super) markers: bool,
     pub(super) bins: Option<usize>,
@@ -176,6 +179,35 @@ impl PlotOptions {
     pub fn log_y(mut self, logarithmic: bool) -> Self {
         self.log_y = logarithmic;
         self
+    }
+
+    /// The part of the x axis that is shown, to make several figures comparable. On a logarithmic axis it
+    /// is not read.
+    #[must_use]
+    pub fn x_range(mut self, low: f64, high: f64) -> Self {
+        self.x_range = Some((low, high));
+        self
+    }
+
+    /// How much of what is below the bars of a histogram they hide, 0 to 1. By default 0.6 where there are
+    /// several series.
+    #[must_use]
+    pub fn opacity(mut self, opacity: f64) -> Self {
+        self.opacity = Some(opacity);
+        self
+    }
+
+    /// One more number for each cell of a heat map, shown under the mouse; call it once a number.
+    ///
+    /// # Errors
+    /// The numbers cannot be read.
+    pub fn hover_value(
+        mut self,
+        name: impl Into<String>,
+        values: &(impl Numbers + ?Sized),
+    ) -> Result<Self> {
+        self.hover_values.push((name.into(), values.numbers()?));
+        Ok(self)
     }
 
     /// Puts the bars of several series on top of each other instead of side by side.

@@ -148,3 +148,41 @@ fn formulas_are_not_read_into_labels() {
     assert_eq!(rounded(0.1_f32.into()), 0.1);
     assert!(rounded(f64::NAN).is_nan());
 }
+
+#[test]
+fn cells_have_more_numbers_under_the_mouse() {
+    let values = Tensor::new(&[[1_f32, 2.0], [3.0, 4.0]], &Device::Cpu).expect("a matrix");
+    let twice = (&values * 2.0).expect("a matrix");
+    let options = || {
+        PlotOptions::new()
+            .hover_value("twice <b>", &twice)
+            .expect("numbers")
+    };
+    let trace = json(&heatmap(&values, options()).expect("a plot"))["data"][0].clone();
+    assert_eq!(trace["customdata"][1][0][0], 6.0);
+    let hover = trace["hovertemplate"].as_str().expect("a template");
+    assert!(
+        hover.contains("twice &lt;b&gt;: %{customdata[0]:.4g}"),
+        "{hover}"
+    );
+    let other = values.narrow(0, 0, 1).expect("a row");
+    let Err(error) = heatmap(&other, options()) else {
+        panic!("4 numbers for 2 cells");
+    };
+    let error = error.to_string();
+    assert!(
+        error.contains("4 numbers of \"twice <b>\" for 1 × 2 cells"),
+        "{error}"
+    );
+}
+
+#[test]
+fn a_histogram_may_be_cut_and_seen_through() {
+    let options = PlotOptions::new().x_range(0.0, 2.0).opacity(0.75);
+    let plot = json(&histogram(&[("x", [0.5, 1.0, 9.0])], options).expect("a plot"));
+    assert_eq!(plot["data"][0]["opacity"], 0.75);
+    assert_eq!(
+        plot["layout"]["xaxis"]["range"],
+        serde_json::json!([0.0, 2.0])
+    );
+}
