@@ -174,7 +174,8 @@ mod tests {
         assert_eq!(seen!(250..255_u8).0.len(), 5);
         assert_eq!(seen!(i64::MAX - 5000..i64::MAX).0.len(), 5000);
         assert_eq!(seen!(-5000..5000_i32).0.len(), 10_000);
-        assert_eq!(seen!(5..3).0, Vec::<i32>::new());
+        let end = 3;
+        assert_eq!(seen!(5..end).0, Vec::<i32>::new());
         assert_eq!(seen!('a'..'d').0, ['a', 'b', 'c']);
     }
 }

@@ -133,7 +133,7 @@ fn calculates(node: &SyntaxNode) -> bool {
         match node.kind() {
             METHOD_CALL_EXPR => ast::MethodCallExpr::cast(node)
                 .and_then(|call| call.name_ref())
-                .is_some_and(|name| is_cheap(&name.text())),
+                .is_some_and(|name| is_cheap(name.text())),
             CALL_EXPR => ast::CallExpr::cast(node)
                 .and_then(|call| call.expr())
                 .is_some_and(|function| is_conversion(&function.syntax().text().to_string())),
