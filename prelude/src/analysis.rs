@@ -6,6 +6,7 @@ pub mod directions;
 mod heads;
 pub mod latents;
 mod next_tokens;
+pub mod predictions;
 mod prompt;
 
 pub use composition::Composition;
@@ -18,5 +19,10 @@ pub use heads::{DetectHead, DetectionPattern, ErrorMeasure, HeadPattern, detecti
 pub use latents::{
     Activating, ActivationHistogram, Examples, LatentDashboard, LatentExample, LatentExamples,
     LatentSweep, MaxActivations, Occurrences, Sweep, TokenOccurrences,
+};
+pub use predictions::{
+    ActivePosition, AnswerActivations, AnswerOutcomes, AnswerTable, ComponentAttributions,
+    Estimate, Inactive, LatentLinks, LossIncreases, Predictions, TokenBoosts, UpstreamEffect,
+    UpstreamEffects,
 };
 pub use prompt::{AnswerToken, Answers, PromptTest, TestPrompt, TopToken};

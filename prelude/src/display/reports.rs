@@ -1,7 +1,8 @@
 //! What was found about latents, as the tables that it becomes.
 
 use crate::analysis::{
-    CosineHistogram, DecoderCosines, LatentPairs, LatentRanking, LatentTokens, SparseCombination,
+    AnswerTable, ComponentAttributions, CosineHistogram, DecoderCosines, LatentLinks, LatentPairs,
+    LatentRanking, LatentTokens, LossIncreases, SparseCombination, UpstreamEffects,
 };
 use crate::emit::{Bundle, Rich, text};
 use crate::sae::metrics::{DensityHistogram, LossReport, SaeReport};
@@ -29,4 +30,18 @@ rich_as_table!(
     LatentRanking,
     LatentTokens,
     SparseCombination,
+    ComponentAttributions,
+    LatentLinks,
+    LossIncreases,
+    UpstreamEffects,
 );
+
+/// The conditions, one a row.
+impl Rich for AnswerTable {
+    fn bundle(&self) -> Bundle {
+        match self.summary() {
+            Ok(table) => table.bundle(),
+            Err(_) => text(format!("{self:?}")),
+        }
+    }
+}
