@@ -21,8 +21,8 @@ pub use latents::{
     LatentSweep, MaxActivations, Occurrences, Sweep, TokenOccurrences,
 };
 pub use predictions::{
-    ActivePosition, AnswerActivations, AnswerOutcomes, AnswerTable, ComponentAttributions,
-    Estimate, Inactive, LatentLinks, LossIncreases, Predictions, TokenBoosts, UpstreamEffect,
-    UpstreamEffects,
+    ActivePosition, AnswerActivations, AnswerChanges, AnswerOutcomes, AnswerTable,
+    ComponentAttributions, Estimate, Inactive, LatentLinks, LossIncreases, Predictions,
+    TokenBoosts, UpstreamEffect, UpstreamEffects,
 };
 pub use prompt::{AnswerToken, Answers, PromptTest, TestPrompt, TopToken};

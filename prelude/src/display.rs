@@ -14,6 +14,7 @@
 //!
 //! Tensors, data frames, series and plotly's [`Plot`](plotly::Plot) show themselves.
 
+mod attributions;
 mod escape;
 mod figure;
 mod handle;

@@ -11,7 +11,7 @@
 //! | see which tokens become likelier | [`Predictions::boosts`] |
 //! | know which components raise the answer's logit | [`Predictions::attributions`] |
 //! | split that of an activation into reconstruction and remainder | [`Predictions::reconstruction_attributions`] |
-//! | know which latents are active there | [`Predictions::activations`], [`AnswerActivations`] |
+//! | know which latents are active there, or would be | [`Predictions::activations`], [`Predictions::activations_under`] |
 //! | know which earlier components activate a latent | [`Predictions::latent_sources`], [`Inactive`] |
 //! | know which earlier latents move a later one | [`Predictions::upstream_effects`] |
 //! | find pairs of latents by their weights | [`Sae::links_to`](crate::sae::Sae::links_to) |
@@ -39,7 +39,7 @@ pub use estimate::Estimate;
 pub use increases::{ActivePosition, LossIncreases};
 pub use links::LatentLinks;
 pub use sources::Inactive;
-pub use table::{AnswerOutcomes, AnswerTable};
+pub use table::{AnswerChanges, AnswerOutcomes, AnswerTable};
 pub use upstream::{UpstreamEffect, UpstreamEffects};
 
 use self::last_step::LastStep;
@@ -52,6 +52,9 @@ use std::fmt;
 
 /// How many tokens, with padding, are run together.
 const TOKENS: usize = 4096;
+
+/// From how many prompts on it is said how far the work is.
+const WORTH_A_LINE: usize = 500;
 
 /// Prompts, each with a token whose prediction is asked about: the one that ends it.
 ///
@@ -145,7 +148,8 @@ impl Predictions {
         mut each: impl FnMut(&[usize], &[u32], &LastStep) -> Result<()>,
     ) -> Result<()> {
         let answers = self.answers();
-        let mut line = emit::Progress::new(self.len()).labelled(label);
+        let is_long = self.len() >= WORTH_A_LINE;
+        let mut line = is_long.then(|| emit::Progress::new(self.len()).labelled(label));
         for batch in last_step::batches(&self.prompts.lengths(), TOKENS) {
             check_interrupt()?;
             let rows: Vec<&[u32]> = batch
@@ -158,9 +162,13 @@ impl Predictions {
             let step = LastStep::of(&self.model, &rows)?;
             let asked: Vec<u32> = batch.iter().map(|prompt| answers[*prompt]).collect();
             each(&batch, &asked, &step)?;
-            line.advance(batch.len());
+            if let Some(line) = &mut line {
+                line.advance(batch.len());
+            }
         }
-        line.end();
+        if let Some(line) = &mut line {
+            line.end();
+        }
         Ok(())
     }
 

@@ -6,6 +6,7 @@ use super::texts::Texts;
 use crate::emit;
 use crate::error::{Error, Result};
 use crate::model::{Generate, HookedTransformer};
+use std::path::Path;
 
 /// How many texts are written together.
 const TOGETHER: usize = 128;
@@ -15,7 +16,7 @@ impl Texts {
     /// written together share a seed, the next ones have the next seed. A text ends where the model ended
     /// it. They are kept on disk (see [`crate::data`]), so that the same question is answered at once.
     ///
-    /// ```
+    /// ```no_run
     /// use ferrolens::data::Texts;
     /// use ferrolens::model::{Generate, HookedTransformer};
     /// let model = HookedTransformer::from_pretrained("stories-2l")?;
@@ -28,6 +29,16 @@ impl Texts {
     /// # Errors
     /// As [`HookedTransformer::generate`]; no texts are asked for; there are hooks.
     pub fn written_by(
+        model: &HookedTransformer,
+        opener: &str,
+        count: usize,
+        options: &Generate,
+    ) -> Result<Self> {
+        Self::written_in(&cache_folder()?, model, opener, count, options)
+    }
+
+    fn written_in(
+        folder: &Path,
         model: &HookedTransformer,
         opener: &str,
         count: usize,
@@ -46,9 +57,7 @@ impl Texts {
         let last = model.hook_point("ln_final.hook_normalized")?;
         key.text(&of_model(model, last)?.finish());
         key.text(&format!("{opener:?} {count} {options:?}"));
-        let file = cache_folder()?
-            .join("texts")
-            .join(format!("{}.json", key.finish()));
+        let file = folder.join("texts").join(format!("{}.json", key.finish()));
         if let Some(known) = read(&file, count) {
             return Ok(Self::new(known));
         }
@@ -70,7 +79,7 @@ impl Texts {
 }
 
 /// What was written before, where it is whole.
-fn read(file: &std::path::Path, count: usize) -> Option<Vec<String>> {
+fn read(file: &Path, count: usize) -> Option<Vec<String>> {
     let bytes = std::fs::read(file).ok()?;
     let texts: Vec<String> = serde_json::from_slice(&bytes).ok()?;
     Some(texts).filter(|texts| texts.len() == count)
@@ -99,8 +108,9 @@ mod tests {
     fn texts_are_the_same_again_and_end_where_the_model_ended_them() {
         let model = HookedTransformer::from_pretrained("stories-2l").unwrap();
         let options = Generate::new(12).temperature(1.).seed(3);
-        let texts = Texts::written_by(&model, "The end", 3, &options).unwrap();
-        let again = Texts::written_by(&model, "The end", 3, &options).unwrap();
+        let folder = tempfile::tempdir().unwrap();
+        let write = |count| Texts::written_in(folder.path(), &model, "The end", count, &options);
+        let (texts, again) = (write(3).unwrap(), write(3).unwrap());
         assert_eq!(texts.to_vec(), again.to_vec());
         for text in texts.to_vec() {
             assert!(
@@ -112,7 +122,6 @@ mod tests {
             until_end(&model, "A cat.<|endoftext|><|endoftext|>"),
             "A cat."
         );
-        let none = Texts::written_by(&model, "The end", 0, &options);
-        assert!(none.unwrap_err().to_string().contains("at least one"));
+        assert!(write(0).unwrap_err().to_string().contains("at least one"));
     }
 }

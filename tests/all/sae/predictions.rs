@@ -7,6 +7,7 @@ use ferrolens::analysis::{AnswerTable, Inactive, Predictions};
 use ferrolens::data::Corpus;
 use ferrolens::intervene::{Intervention, Removal};
 use ferrolens::sae::Sae;
+use ferrolens::sae::train::{ActivationSource, Penalty, SaeTrainer, TrainConfig};
 use std::collections::HashMap;
 
 struct Steps {
@@ -91,6 +92,48 @@ fn what_encoders_make_of_activations() {
             &recorded("forward_1d/x_reconstruct"),
             PROCESSED,
         );
+    }
+}
+
+#[test]
+fn losses_of_encoders_in_training() {
+    let of = steps();
+    let penalties = [
+        vec![(Penalty::L1, 1e-4)],
+        vec![(Penalty::Sqrt, 1e-4), (Penalty::HoyerSquare, 1.5e-4)],
+    ];
+    for ((run, hook), (sae, penalties)) in RUNS
+        .iter()
+        .zip([&of.first, &of.second].into_iter().zip(penalties))
+    {
+        let x = &of.recorded[&format!("{run}/forward/x")];
+        let rows = x.dim(0).unwrap();
+        let (mut squared_error, mut penalty) = (0., 0.);
+        for row in 0..rows {
+            // A training mixes what it reads: of one row it can only make that row.
+            let source = ActivationSource::of_tensor(*hook, &x.narrow(0, row, 1).unwrap()).unwrap();
+            let config = TrainConfig::relu(sae.cfg.d_sae).penalties(penalties.clone());
+            let config = config.batch_size(1).steps(1).log_every(1);
+            let mut trainer = SaeTrainer::new(source, config).unwrap();
+            trainer.start_from(sae).unwrap();
+            trainer.run(1).unwrap();
+            squared_error += trainer.metrics()[0].squared_error / rows as f64;
+            penalty += trainer.metrics()[0].penalty;
+        }
+        let recorded: Vec<f32> = of.recorded[&format!("{run}/forward/loss_l2_l1")]
+            .to_vec1()
+            .unwrap();
+        // The notebook's penalties are sums over the batch, its error is a mean.
+        let theirs = [
+            f64::from(recorded[1]),
+            recorded[2..].iter().map(|term| f64::from(*term)).sum(),
+        ];
+        for (ours, theirs) in [squared_error, penalty].into_iter().zip(theirs) {
+            assert!(
+                (ours - theirs).abs() < 1e-4 * theirs,
+                "{run}: {ours} {theirs}"
+            );
+        }
     }
 }
 

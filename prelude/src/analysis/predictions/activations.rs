@@ -3,6 +3,7 @@
 use super::Predictions;
 use crate::analysis::LatentRanking;
 use crate::error::{Error, Result};
+use crate::model::Hooks;
 use crate::sae::Sae;
 use candle_core::{DType, Device, Tensor};
 
@@ -19,9 +20,29 @@ impl Predictions {
     /// # Errors
     /// The autoencoder does not fit the model.
     pub fn activations(&self, sae: &Sae) -> Result<AnswerActivations> {
+        self.activations_under(sae, Hooks::new())
+    }
+
+    /// The same under hooks at that position, such as the removal of an earlier latent.
+    ///
+    /// # Errors
+    /// As [`Predictions::activations`]; hooks fail.
+    pub fn activations_under(
+        &self,
+        sae: &Sae,
+        hooks: impl Into<Hooks>,
+    ) -> Result<AnswerActivations> {
+        let hooks = hooks.into();
         let point = sae.hook_point(&self.model)?;
         let values = self.rows("prompts read", |_, step| {
-            let x = sae.input_of(&step.run().cache(point).cache_only()?.get(point)?)?;
+            let x = sae.input_of(
+                &step
+                    .run()
+                    .hooks(&hooks)
+                    .cache(point)
+                    .cache_only()?
+                    .get(point)?,
+            )?;
             let acts = sae.encode(&x.to_device(&sae.device())?)?; // [batch, 1, d_sae]
             Ok(acts
                 .to_device(&Device::Cpu)?

@@ -86,6 +86,15 @@ impl ComponentAttributions {
         Ok(columns.into_iter().map(of).collect())
     }
 
+    /// The mean of each component over the prompts.
+    ///
+    /// # Errors
+    /// The values cannot be read.
+    pub fn means(&self) -> Result<Vec<f64>> {
+        let estimates = self.estimates()?;
+        Ok(estimates.iter().map(|estimate| estimate.mean).collect())
+    }
+
     /// The mean of one component over the prompts.
     ///
     /// # Errors

@@ -21,6 +21,8 @@ pub struct ActivePosition {
     pub prompt: usize,
     /// The position.
     pub position: usize,
+    /// The token that comes next.
+    pub next: u32,
     /// How active the latents are there, together.
     pub activation: f32,
     /// The loss of predicting the next token, in nats.
@@ -117,6 +119,7 @@ impl LatentSweep {
                         positions.push(ActivePosition {
                             prompt: *prompt,
                             position,
+                            next: batch.rows[row].get(position + 1).copied().unwrap_or(0),
                             activation: sums[row][position],
                             loss: losses[row][position],
                             loss_without: without[row][position],
@@ -175,6 +178,13 @@ impl LossIncreases {
         positions.sort_by(|a, b| b.increase().total_cmp(&a.increase()));
         positions.truncate(k);
         self.with(positions)
+    }
+
+    /// Those that a condition holds for: `found.filter(|position| position.next == token)`.
+    #[must_use]
+    pub fn filter(&self, keep: impl Fn(&ActivePosition) -> bool) -> Self {
+        let positions = self.positions.iter().filter(|found| keep(found));
+        self.with(positions.copied().collect())
     }
 
     /// At most `k` positions, evenly spread over the order that they are in: to draw.

@@ -22,6 +22,19 @@ pub struct AnswerOutcomes {
     pub ranks: Vec<u32>,
 }
 
+/// How a condition changes the prediction of the answers: means over the prompts.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct AnswerChanges {
+    /// Of the loss, in nats: positive where the answer is predicted worse.
+    pub loss: Estimate,
+    /// Of the log-probability, in nats.
+    pub log_prob: Estimate,
+    /// Of the logit.
+    pub logit: Estimate,
+    /// Of the rank: positive where more tokens are likelier.
+    pub rank: Estimate,
+}
+
 impl AnswerTable {
     /// What the conditions are called.
     pub fn conditions(&self) -> Vec<String> {
@@ -66,6 +79,36 @@ impl AnswerTable {
         Ok(Estimate::of(losses.into_iter().map(f64::from)).mean)
     }
 
+    /// The mean changes against the original.
+    ///
+    /// # Errors
+    /// As [`AnswerTable::of`].
+    pub fn changes(&self, condition: &str) -> Result<AnswerChanges> {
+        let (original, outcomes) = (self.of("original")?, self.of(condition)?);
+        let minus =
+            |a: &[f32], b: &[f32]| Estimate::of(a.iter().zip(b).map(|(a, b)| f64::from(a - b)));
+        let ranks = outcomes.ranks.iter().zip(&original.ranks);
+        Ok(AnswerChanges {
+            loss: minus(&original.log_probs, &outcomes.log_probs),
+            log_prob: minus(&outcomes.log_probs, &original.log_probs),
+            logit: minus(&outcomes.logits, &original.logits),
+            rank: Estimate::of(ranks.map(|(now, was)| f64::from(*now) - f64::from(*was))),
+        })
+    }
+
+    /// The conditions but the original, with their mean loss increases, the largest first.
+    ///
+    /// # Errors
+    /// Never for a table that [`Predictions::compare`](super::Predictions::compare) returned.
+    pub fn ranked(&self) -> Result<Vec<(String, Estimate)>> {
+        let names = self.conditions.iter().map(|(name, _)| name).skip(1);
+        let mut ranked = names
+            .map(|name| Ok((name.clone(), self.changes(name)?.loss)))
+            .collect::<Result<Vec<_>>>()?;
+        ranked.sort_by(|a, b| b.1.mean.total_cmp(&a.1.mean));
+        Ok(ranked)
+    }
+
     /// By how much each prompt's loss is larger than the original one, in nats.
     ///
     /// # Errors
@@ -93,20 +136,17 @@ impl AnswerTable {
     /// # Errors
     /// There is no room for it.
     pub fn summary(&self) -> Result<DataFrame> {
-        let original = self.of("original")?;
         let mut names = Vec::new();
         let mut estimates: [Vec<Estimate>; 5] = Default::default();
         for (name, outcomes) in &self.conditions {
-            let minus =
-                |a: &[f32], b: &[f32]| Estimate::of(a.iter().zip(b).map(|(a, b)| f64::from(a - b)));
-            let ranks = outcomes.ranks.iter().zip(&original.ranks);
-            let (log_probs, logits) = (&outcomes.log_probs, &outcomes.logits);
+            let losses = outcomes.log_probs.iter();
+            let changes = self.changes(name)?;
             let each = [
-                Estimate::of(log_probs.iter().map(|value| f64::from(-value))),
-                minus(&original.log_probs, log_probs),
-                minus(log_probs, &original.log_probs),
-                minus(logits, &original.logits),
-                Estimate::of(ranks.map(|(now, was)| f64::from(*now) - f64::from(*was))),
+                Estimate::of(losses.map(|value| f64::from(-value))),
+                changes.loss,
+                changes.log_prob,
+                changes.logit,
+                changes.rank,
             ];
             names.push(name.clone());
             for (column, estimate) in estimates.iter_mut().zip(each) {
