@@ -56,11 +56,6 @@ impl LastStep {
     pub(super) fn run(&self) -> Run {
         Run::on_prompt(self.model.clone(), self.last.clone(), self.past.clone())
     }
-
-    /// How many prompts there are.
-    pub(super) fn len(&self) -> usize {
-        self.last.tokens.dims().first().copied().unwrap_or(0)
-    }
 }
 
 /// Prompts of these lengths (with the answer) in batches of similar length, each of at most `budget`

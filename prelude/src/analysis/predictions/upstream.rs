@@ -119,7 +119,6 @@ impl Predictions {
                     });
                 }
             }
-            debug_assert_eq!(step.len(), batch.len());
             Ok(())
         })?;
         effects.sort_by_key(|effect| effect.prompt);
