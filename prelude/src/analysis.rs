@@ -8,6 +8,7 @@ mod heads;
 pub mod latents;
 mod next_tokens;
 mod norms;
+pub mod predictions;
 mod prompt;
 
 pub use composition::Composition;
@@ -23,4 +24,9 @@ pub use latents::{
     LatentExamples, LatentSweep, MaxActivations, Occurrences, Sweep, TokenOccurrences,
 };
 pub use norms::Norms;
+pub use predictions::{
+    ActivePosition, AnswerActivations, AnswerChanges, AnswerOutcomes, AnswerTable, Average,
+    ComponentAttributions, Inactive, LatentLinks, LossIncreases, Predictions, TokenBoosts,
+    UpstreamEffect, UpstreamEffects,
+};
 pub use prompt::{AnswerToken, Answers, PromptTest, TestPrompt, TopToken};

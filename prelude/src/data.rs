@@ -3,6 +3,7 @@
 //! | I want to… | use |
 //! | --- | --- |
 //! | read texts | [`Texts`] |
+//! | have the model write them | [`Texts::written_by`] |
 //! | have them as tokens of a model | [`Corpus`], [`CorpusOptions`], [`Packing`] |
 //! | stream the activations of a hook point | [`Corpus::activations`] |
 //! | train on them, mixed | [`Activations::mixed`], [`MixingBuffer`] |
@@ -21,6 +22,7 @@ mod record;
 mod shards;
 mod store;
 mod texts;
+mod written;
 
 pub use activations::{ActivationBatch, ActivationTensors, Activations};
 pub use batches::{Batches, TokenBatch};

@@ -14,6 +14,7 @@
 //!
 //! Tensors, data frames, series and plotly's [`Plot`](plotly::Plot) show themselves.
 
+mod attributions;
 mod effects;
 mod escape;
 mod figure;

@@ -39,6 +39,8 @@ pub use hooks::{HookOutput, Hooks};
 pub use input::Input;
 pub use load::{Best, LoadOptions, default_device, model_names};
 pub use names::{HookPoint, Inner, PointName, Site, get_act_name};
+pub(crate) use padded::Padded;
+pub(crate) use parts::KeyValueCache;
 pub(crate) use pass::Step;
 pub use residual::{Answer, ResidOptions, ResidualStack};
 pub use run::{BackwardPass, Run};

@@ -96,6 +96,14 @@ pub use crate::math::log_softmax;
 pub use crate::math::softmax;
 pub use crate::math::top_k_of;
 
+// What does one prediction come from, and what if a part were not there?
+pub use crate::analysis::AnswerTable;
+pub use crate::analysis::Average;
+pub use crate::analysis::Inactive;
+pub use crate::analysis::LossIncreases;
+pub use crate::analysis::Predictions;
+pub use crate::analysis::UpstreamEffects;
+
 // What are the tokens, and what comes next?
 pub use crate::model::Generate;
 pub use crate::model::Generation;

@@ -5,6 +5,7 @@ mod embedded;
 mod formats;
 pub mod interventions;
 mod measures;
+mod predictions;
 mod splices;
 mod sweeps;
 mod training;

@@ -41,3 +41,4 @@ pub use pursuit::SparseCombination;
 pub use random::{
     covariance, covariance_matched_directions, difference_directions, isotropic_directions,
 };
+pub(crate) use unit::{blocks, unit_rows};

@@ -7,7 +7,7 @@ use super::shards::Shards;
 use crate::emit::check_interrupt;
 use crate::error::{Error, Result};
 use crate::model::{HookPoint, HookedTransformer, IntoFilter, PointName};
-use candle_core::{Device, Tensor};
+use candle_core::{DType, Device, Tensor};
 use std::path::Path;
 
 /// How many tokens, with padding, the model runs on at a time where nobody says.
@@ -165,6 +165,30 @@ impl Activations {
     /// The tensors alone, `[tokens, d_in]`.
     pub fn tensors(self) -> ActivationTensors {
         ActivationTensors { batches: self }
+    }
+
+    /// The mean over all positions of the stream, `[d_in]` of `f32`: what mean ablation puts in an
+    /// activation's place.
+    ///
+    /// # Errors
+    /// A run fails; the stream leaves out every position.
+    pub fn mean(self) -> Result<Tensor> {
+        let (mut sum, mut count): (Option<Tensor>, usize) = (None, 0);
+        for batch in self {
+            let values = batch?.values.to_dtype(DType::F32)?; // [tokens, d_in]
+            count += values.dim(0)?;
+            let of_batch = values.sum(0)?;
+            sum = Some(match sum {
+                Some(sum) => (sum + of_batch)?,
+                None => of_batch,
+            });
+        }
+        match sum {
+            Some(sum) if count > 0 => Ok((sum / count as f64)?),
+            _ => Err(Error::new(
+                "a stream without any position has no mean: leave out fewer positions.",
+            )),
+        }
     }
 
     /// Batches of one size from all over the stream, for training: see [`MixingBuffer`].

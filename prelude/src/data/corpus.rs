@@ -295,6 +295,49 @@ impl Corpus {
         Ok(self.rows(prompts))
     }
 
+    /// The prompts that end in this token.
+    ///
+    /// # Errors
+    /// No prompt does.
+    pub fn ending_in(&self, token: u32) -> Result<Self> {
+        let ends = |prompt: &usize| self.row(*prompt).last() == Some(&token);
+        let chosen: Vec<usize> = (0..self.len()).filter(ends).collect();
+        if chosen.is_empty() {
+            return Err(Error::new(format!(
+                "none of the {} prompts of {} ends in token {token}: `corpus.str_tokens(0)?` shows how \
+                 one ends.",
+                self.len(),
+                self.inner.name
+            )));
+        }
+        Ok(self.rows(&chosen))
+    }
+
+    /// Prompts cut behind a position each: a row for each pair of a prompt and a position, which is its
+    /// last.
+    ///
+    /// # Errors
+    /// There is no such prompt or position, or none was named.
+    pub fn up_to(&self, ends: &[(usize, usize)]) -> Result<Self> {
+        let mut rows = Vec::with_capacity(ends.len());
+        for (prompt, position) in ends {
+            self.check(*prompt)?;
+            let row = self.row(*prompt);
+            let cut = row.get(..=*position).ok_or_else(|| {
+                Error::new(format!(
+                    "position {position} is not there: prompt {prompt} of {} has {} tokens.",
+                    self.inner.name,
+                    row.len()
+                ))
+            })?;
+            rows.push(cut.to_vec());
+        }
+        if rows.is_empty() {
+            return Err(Error::new("no positions were named: name at least one."));
+        }
+        Ok(Self::of(self.name(), rows, 0, self.inner.tokenizer.clone()))
+    }
+
     /// The first `count` prompts.
     ///
     /// # Errors

@@ -194,6 +194,24 @@ impl Texts {
         self.with(self.texts.iter().map(|text| change(text)).collect())
     }
 
+    /// Those that contain `start`, cut behind the first `end` after it; others are left out. Prompts that
+    /// end where a quotation does: `texts.cut_behind("said, \"", ".\"")`.
+    ///
+    /// ```
+    /// use ferrolens::data::Texts;
+    /// let texts = Texts::new(["Tom said, \"Hello.\" He ran.", "Tom ran."]);
+    /// assert_eq!(texts.cut_behind("said, \"", ".\"").to_vec(), ["Tom said, \"Hello.\""]);
+    /// ```
+    #[must_use]
+    pub fn cut_behind(&self, start: &str, end: &str) -> Self {
+        let cut = |text: &String| {
+            let from = text.find(start)? + start.len();
+            let to = from + text.get(from..)?.find(end)? + end.len();
+            text.get(..to).map(str::to_owned)
+        };
+        self.with(self.texts.iter().filter_map(cut).collect())
+    }
+
     /// Those that hold more than white space.
     #[must_use]
     pub fn non_empty(&self) -> Self {

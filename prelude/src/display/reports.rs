@@ -1,8 +1,9 @@
 //! What was found about latents, as the tables that it becomes.
 
 use crate::analysis::{
-    ActiveLatents, CosineHistogram, DecoderCosines, LatentPairs, LatentRanking, LatentTokens,
-    Norms, SparseCombination,
+    ActiveLatents, AnswerTable, ComponentAttributions, CosineHistogram, DecoderCosines,
+    LatentLinks, LatentPairs, LatentRanking, LatentTokens, LossIncreases, Norms, SparseCombination,
+    UpstreamEffects,
 };
 use crate::emit::{Bundle, Rich, text};
 use crate::sae::metrics::{DensityHistogram, LossReport, SaeReport};
@@ -32,4 +33,18 @@ rich_as_table!(
     LatentRanking,
     LatentTokens,
     SparseCombination,
+    ComponentAttributions,
+    LatentLinks,
+    LossIncreases,
+    UpstreamEffects,
 );
+
+/// The conditions, one a row.
+impl Rich for AnswerTable {
+    fn bundle(&self) -> Bundle {
+        match self.summary() {
+            Ok(table) => table.bundle(),
+            Err(_) => text(format!("{self:?}")),
+        }
+    }
+}

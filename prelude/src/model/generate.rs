@@ -281,6 +281,17 @@ impl Generate {
         self
     }
 
+    /// The same with a later seed.
+    pub(crate) fn later_seed(mut self, later: usize) -> Self {
+        self.seed = self.seed.wrapping_add(later as u64);
+        self
+    }
+
+    /// Whether it has hooks, which have no name that a file could go by.
+    pub(crate) fn has_hooks(&self) -> bool {
+        !self.hooks.is_empty()
+    }
+
     /// Whether to end at the end-of-sequence token.
     #[must_use]
     pub fn stop_at_eos(mut self, stop: bool) -> Self {

@@ -11,18 +11,18 @@ use ferrolens::data::{Corpus, CorpusOptions, Packing, Texts};
 use ferrolens::model::{HookedTransformer, LoadOptions};
 use ferrolens::sae::{Gate, Sae, SaeConfig};
 
-const RUNS: [(&str, &str); 2] = [
+pub const RUNS: [(&str, &str); 2] = [
     ("18_morning_sun", "blocks.0.mlp.hook_post"),
     ("98_hardy_firefly", "blocks.1.mlp.hook_post"),
 ];
 
-struct Workflow {
-    golden: Golden,
-    model: HookedTransformer,
-    corpus: Corpus,
+pub struct Workflow {
+    pub golden: Golden,
+    pub model: HookedTransformer,
+    pub corpus: Corpus,
 }
 
-fn workflow() -> Workflow {
+pub fn workflow() -> Workflow {
     let model = Golden::new("gpt_neo").model(LoadOptions::new());
     let golden = Golden::new("gpt_neo/workflow_001");
     let prompts = Texts::from_file(golden.path("prompts.json")).unwrap();
@@ -35,7 +35,7 @@ fn workflow() -> Workflow {
 }
 
 impl Workflow {
-    fn encoder(&self, run: &str, hook: &str) -> Sae {
+    pub fn encoder(&self, run: &str, hook: &str) -> Sae {
         let path = self.golden.path(&format!("encoders/tiny/{run}.pt"));
         let file = PthTensors::new(path, None).unwrap();
         let weight = |name: &str| file.get(name).unwrap().unwrap();

@@ -139,7 +139,11 @@ impl Sae {
 
     /// The matrix between the hook point and the residual stream, `[d_out, d_model]` of `f32`; nothing
     /// where the point is in the stream or is added to it.
-    fn matrix_out(&self, model: &HookedTransformer, point: &HookPoint) -> Result<Option<Tensor>> {
+    pub(crate) fn matrix_out(
+        &self,
+        model: &HookedTransformer,
+        point: &HookPoint,
+    ) -> Result<Option<Tensor>> {
         let layer = point.layer().unwrap_or(0);
         let matrix = match point.site() {
             Site::Embed

@@ -20,7 +20,7 @@ pub struct LatentRanking {
 
 impl LatentRanking {
     /// The `k` largest of one number a latent.
-    pub(super) fn largest(measure: &str, values: &[f32], k: usize, but: Option<u32>) -> Self {
+    pub(crate) fn largest(measure: &str, values: &[f32], k: usize, but: Option<u32>) -> Self {
         let of_all = top_k_of(values, k.saturating_add(usize::from(but.is_some())));
         let kept = of_all
             .into_iter()

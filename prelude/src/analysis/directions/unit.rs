@@ -10,7 +10,7 @@ const BLOCK: usize = 512;
 ///
 /// # Errors
 /// It is no matrix of finite floating-point numbers.
-pub(super) fn unit_rows(what: &str, rows: &Tensor) -> Result<Tensor> {
+pub(crate) fn unit_rows(what: &str, rows: &Tensor) -> Result<Tensor> {
     if rows.rank() != 2 || !rows.dtype().is_float() || rows.elem_count() == 0 {
         return Err(Error::new(format!(
             "{what} of shape {:?} and type {:?} are no directions: give [n, d] of floating-point \
@@ -63,7 +63,7 @@ pub(super) fn unit_direction(direction: &Tensor, like: &Tensor) -> Result<Tensor
 /// Products of all pairs of rows of two matrices, `[a, d]` and `[b, d]`: `each(first row of the block,
 /// first column, products [rows, columns])`, row by row. With `once`, which is for a matrix and itself,
 /// columns begin where the block does.
-pub(super) fn blocks(
+pub(crate) fn blocks(
     left: &Tensor,
     right: &Tensor,
     once: bool,

@@ -125,6 +125,48 @@ impl TokenOccurrences {
             .collect()
     }
 
+    /// A row a latent that is strongly active at all: `latent`, `token` (the most frequent one), `count`,
+    /// `of` (all strong activations) and `share`, count over all; the largest share first, of equal ones
+    /// that with more activations.
+    ///
+    /// # Errors
+    /// The corpus has no tokenizer.
+    pub fn top_tokens(&self) -> Result<DataFrame> {
+        let tokenizer = self.corpus.tokenizer()?;
+        let mut rows = Vec::new();
+        for (latent, counts) in self.latents.iter().zip(&self.counts) {
+            let of: u64 = counts.iter().map(|(_, count)| count).sum();
+            let top = counts
+                .iter()
+                .max_by_key(|(token, count)| (*count, std::cmp::Reverse(*token)));
+            if let Some((token, count)) = top {
+                rows.push((*latent, tokenizer.decode(&[*token])?, *count, of));
+            }
+        }
+        let share = |row: &(u32, String, u64, u64)| row.2 as f64 / row.3.max(1) as f64;
+        rows.sort_by(|a, b| share(b).total_cmp(&share(a)).then(b.3.cmp(&a.3)));
+        let columns = vec![
+            Column::new(
+                "latent".into(),
+                rows.iter().map(|row| row.0).collect::<Vec<_>>(),
+            ),
+            Column::new(
+                "token".into(),
+                rows.iter().map(|row| row.1.clone()).collect::<Vec<_>>(),
+            ),
+            Column::new(
+                "count".into(),
+                rows.iter().map(|row| row.2).collect::<Vec<_>>(),
+            ),
+            Column::new(
+                "of".into(),
+                rows.iter().map(|row| row.3).collect::<Vec<_>>(),
+            ),
+            Column::new("share".into(), rows.iter().map(share).collect::<Vec<_>>()),
+        ];
+        Ok(DataFrame::new(rows.len(), columns)?)
+    }
+
     /// A row a pair that occurs: `latent`, `token` (its id), `count`.
     ///
     /// # Errors
