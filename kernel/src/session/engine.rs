@@ -12,7 +12,7 @@ use super::{
 };
 use crate::bridge::{Bridge, LastWords};
 use crate::child;
-use crate::toolchain::cell::READABLE;
+use crate::toolchain::cell::{READABLE, USUAL_OPT_LEVEL};
 use crate::toolchain::folder::{OUTER_TMPDIR_ENV, SessionFolder};
 use crate::toolchain::prebuilt::Prebuilt;
 use crate::toolchain::rewrite::RESTORES;
@@ -30,10 +30,6 @@ use std::sync::Arc;
 /// Run before the first cell: the prelude is in force, and the engine has met a `?`, which
 /// otherwise costs the first cell that has one a second compilation.
 pub(super) const OPENING: &str = "use ferrolens::prelude::*;\nstd::env::current_dir()?;";
-
-/// What cells are compiled at until a `:opt` says otherwise. The library that they call is optimised
-/// whatever this is; a cell's own code mostly runs once, and compiles in two thirds of the time.
-const OPT_LEVEL: &str = "1";
 
 /// The number of the code that the kernel runs for itself.
 pub(super) const HIDDEN: CellId = CellId::MAX;
@@ -91,7 +87,7 @@ impl Engine {
         drain(outputs);
         let mut context = CommandContext::with_eval_context(context);
         context
-            .set_opt_level(OPT_LEVEL)
+            .set_opt_level(USUAL_OPT_LEVEL)
             .map_err(|error| format!("The Rust engine could not start: {error}"))?;
         let places = Places::new(folder.cells().join(READABLE));
         let named = places.clone();

@@ -19,6 +19,10 @@ pub(crate) const ADDED: &str = "ferrolens_added";
 /// Where the engine wants to read the path of the library.
 const RESULT_ENV: &str = "EVCXR_EXECUTION_SO_PATH";
 
+/// The level at which cells are compiled until a `:opt` says otherwise, and those that do not calculate at 0. The
+/// library that they call is optimised whatever this is.
+pub const USUAL_OPT_LEVEL: &str = "1";
+
 /// A file of this name in the session's folder switches the checks in loops off.
 pub const UNINTERRUPTIBLE: &str = "uninterruptible";
 
@@ -39,7 +43,11 @@ pub(super) fn compile(manifest: &Path, only_check: bool) -> Result<i32, String> 
     let kept = KeptCells::find(&prebuilt).filter(|_| !only_check);
 
     let (status, messages) = attempts(crate_folder, |rewritten| {
-        let mut settings = settings_of_cells(&settings, &prebuilt);
+        let level = match opt_level(&settings) {
+            USUAL_OPT_LEVEL if !rewritten.is_hot => "0",
+            level => level,
+        };
+        let mut settings = settings_of_cells(level, &prebuilt);
         settings.extend(debug_args(rewritten));
         let key = kept
             .as_ref()
@@ -103,7 +111,7 @@ pub(super) fn attempts(
 }
 
 /// Everything that decides what a cell becomes, but its text.
-fn settings_of_cells(manifest: &str, prebuilt: &Prebuilt) -> Vec<String> {
+fn settings_of_cells(opt_level: &str, prebuilt: &Prebuilt) -> Vec<String> {
     let mut settings: Vec<String> = [
         "--crate-name",
         CRATE,
@@ -120,7 +128,7 @@ fn settings_of_cells(manifest: &str, prebuilt: &Prebuilt) -> Vec<String> {
     ]
     .map(str::to_owned)
     .into();
-    settings.push(format!("-Copt-level={}", opt_level(manifest)));
+    settings.push(format!("-Copt-level={opt_level}"));
     settings.extend(link_args(prebuilt));
     settings
 }
@@ -232,7 +240,7 @@ fn opt_level(manifest: &str) -> &str {
     manifest
         .lines()
         .find_map(|line| line.trim().strip_prefix("opt-level ="))
-        .map_or("1", |level| level.trim().trim_matches('"'))
+        .map_or(USUAL_OPT_LEVEL, |level| level.trim().trim_matches('"'))
 }
 
 /// Whether the loops of cells look at the interrupt: the session leaves a file beside the crate when

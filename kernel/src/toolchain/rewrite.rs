@@ -7,6 +7,7 @@
 mod checks;
 mod definitions;
 mod display;
+mod hot;
 pub(crate) mod order;
 mod pieces;
 mod reports;
@@ -43,6 +44,8 @@ pub(super) struct Rewritten {
     pub(super) readable: String,
     /// [`Self::readable`] with the lines as the engine has them.
     pub(super) as_generated: String,
+    /// Whether optimising it is worth the time.
+    pub(super) is_hot: bool,
     /// Which of the engine's lines each line is, both counted from 0.
     from: Vec<usize>,
 }
@@ -170,6 +173,7 @@ pub(super) fn source(generated: &str, how: How) -> Rewritten {
     let readable = ordered.lines.join("\n");
     Rewritten {
         text: checks::insert(&readable, how.checks),
+        is_hot: hot::is_hot(&readable),
         readable,
         as_generated: lines.join("\n"),
         from: ordered.from,
