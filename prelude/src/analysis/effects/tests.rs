@@ -103,7 +103,7 @@ fn kinds_are_compared_prompt_by_prompt() {
     assert_eq!((own.relative.mean, own.relative.low), (1., 1.));
     // Of nothing, nothing is a share.
     let from_nothing = scaled(1.).compare(&[&scaled(0.5)]).unwrap();
-    let unknown = from_nothing.get("norm change, blocks.0.hook_attn_out", "times 0.5");
+    let unknown = from_nothing.get("loss added", "times 0.5");
     assert!(unknown.unwrap().relative.mean.is_nan());
     let two = comparison.only(["loss added", "KL"]).unwrap();
     assert_eq!(two.to_df().unwrap().shape(), (4, 8));
