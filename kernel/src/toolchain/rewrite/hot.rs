@@ -41,7 +41,7 @@ fn is_slow(body: &SyntaxNode) -> bool {
         matches!(node.kind(), SyntaxKind::TRY_EXPR | SyntaxKind::AWAIT_EXPR)
             || ast::MacroCall::cast(node)
                 .and_then(|call| call.path()?.segment()?.name_ref())
-                .is_some_and(|name| SLOW.contains(&&*name.text()))
+                .is_some_and(|name| SLOW.contains(&name.text()))
     })
 }
 
@@ -69,11 +69,11 @@ fn goes_through_all(node: &SyntaxNode) -> bool {
         return false;
     };
     // A tensor's `sum` is told of what; an iterator's is not.
-    let is_of_a_tensor = matches!(&*name.text(), "sum" | "product")
+    let is_of_a_tensor = matches!(name.text(), "sum" | "product")
         && call
             .arg_list()
             .is_some_and(|list| list.args().next().is_some());
-    !is_of_a_tensor && (THROUGH_ALL.contains(&&*name.text()) || name.text().starts_with("sort"))
+    !is_of_a_tensor && (THROUGH_ALL.contains(&name.text()) || name.text().starts_with("sort"))
 }
 
 fn calls_itself(node: &SyntaxNode) -> bool {
