@@ -21,7 +21,7 @@ pub const PIECE: usize = 4096;
 ///         sum += i;
 ///     }
 /// }
-/// assert_eq!(sum, (0..10_000).sum());
+/// assert_eq!(sum, 49_995_000);
 /// ```
 #[derive(Debug)]
 pub struct Pieces<I> {
