@@ -5,7 +5,7 @@
 //!
 //! Cells of the two kernels are timed in turn, so that a machine that changes its speed changes both.
 
-use ferrolens_kernel::install::cells;
+use ferrolens_kernel::install::{cells, resident_megabytes};
 use ferrolens_kernel::toolchain::kept::KEPT_CELLS_ENV;
 use ferrolens_tests::FrontEnd;
 use std::path::PathBuf;
@@ -17,12 +17,38 @@ const CELLS: usize = 20;
 struct Kernel {
     name: &'static str,
     front_end: FrontEnd,
-    started: Instant,
     heard: Duration,
+    /// Until it had run the first cell that uses the prelude.
+    first: Duration,
     /// Run before anything else; makes the prelude's crates usable.
     opening: Option<String>,
     /// How a cell shows the figure `plot`.
     show: &'static str,
+}
+
+impl Kernel {
+    /// A kernel that has answered, with its first cells run: before another one starts, which would take its time.
+    fn opened(
+        name: &'static str,
+        mut front_end: FrontEnd,
+        started: Instant,
+        opening: Option<String>,
+        show: &'static str,
+    ) -> Self {
+        let heard = started.elapsed();
+        if let Some(opening) = &opening {
+            run(&mut front_end, opening);
+        }
+        run(&mut front_end, cells::FIRST);
+        Self {
+            name,
+            front_end,
+            heard,
+            first: started.elapsed(),
+            opening,
+            show,
+        }
+    }
 }
 
 fn main() {
@@ -31,15 +57,13 @@ fn main() {
     let front_end = FrontEnd::start_with(|command| {
         command.env(KEPT_CELLS_ENV, &kept);
     });
-    let ours = Kernel {
-        name: "ferrolens",
+    let mut kernels = vec![Kernel::opened(
+        "ferrolens",
         front_end,
         started,
-        heard: started.elapsed(),
-        opening: None,
-        show: "plot",
-    };
-    let mut kernels = vec![ours];
+        None,
+        "plot",
+    )];
     match find("evcxr_jupyter") {
         Some(program) => {
             let started = Instant::now();
@@ -47,14 +71,13 @@ fn main() {
                 FrontEnd::start_program(&program, &["--control_file", "{connection_file}"], |_| {});
             // It compiles all dependencies in its first cell.
             front_end.wait_at_most(Duration::from_secs(1_800));
-            kernels.push(Kernel {
-                name: "evcxr_jupyter",
+            kernels.push(Kernel::opened(
+                "evcxr_jupyter",
                 front_end,
                 started,
-                heard: started.elapsed(),
-                opening: Some(stock_opening()),
-                show: "plot.notebook_display();",
-            });
+                Some(stock_opening()),
+                "plot.notebook_display();",
+            ));
         }
         None => println!(
             "evcxr_jupyter is not on PATH, so there are no ratios: cargo install evcxr_jupyter \
@@ -65,17 +88,17 @@ fn main() {
     for (at, kernel) in kernels.iter().enumerate() {
         table.put("start to kernel_info, s", at, kernel.heard.as_secs_f64());
     }
-    for (at, kernel) in kernels.iter_mut().enumerate() {
+    for (at, kernel) in kernels.iter().enumerate() {
         table.put(
             "start to first result that uses the prelude, s",
             at,
-            first_result(kernel).as_secs_f64(),
+            kernel.first.as_secs_f64(),
         );
     }
     table.measure(
-        "trivial cell, median, s",
+        "trivial cell, median of 50, s",
         &mut kernels,
-        CELLS,
+        50,
         |_, round| cells::trivial(round),
     );
     table.measure("`let` cell, median, s", &mut kernels, CELLS, |_, round| {
@@ -117,7 +140,7 @@ fn main() {
         table.put(
             "kernel process after these cells, resident MB",
             at,
-            megabytes(kernel.front_end.process().id()),
+            resident_megabytes(kernel.front_end.process().id()),
         );
     }
     table.print(&kernels);
@@ -128,14 +151,6 @@ fn main() {
         }
     }
     let _ = std::fs::remove_dir_all(kept);
-}
-
-fn first_result(kernel: &mut Kernel) -> Duration {
-    if let Some(opening) = &kernel.opening {
-        run(&mut kernel.front_end, opening);
-    }
-    run(&mut kernel.front_end, cells::FIRST);
-    kernel.started.elapsed()
 }
 
 /// The prelude by stock means, and its crates with the features of this workspace.
@@ -207,22 +222,6 @@ impl Table {
             println!("| {row} | {} | {ratio} |", shown.join(" | "));
         }
     }
-}
-
-/// The resident memory of a process.
-fn megabytes(pid: u32) -> f64 {
-    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
-    status
-        .lines()
-        .find_map(|line| {
-            line.strip_prefix("VmRSS:")?
-                .trim()
-                .strip_suffix(" kB")?
-                .trim()
-                .parse::<f64>()
-                .ok()
-        })
-        .map_or(f64::NAN, |kilobytes| kilobytes / 1_024.0)
 }
 
 fn find(program: &str) -> Option<PathBuf> {

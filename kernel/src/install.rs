@@ -16,7 +16,8 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 pub use report::doctor;
-pub use speed::{bench, cells};
+pub(crate) use report::on_path;
+pub use speed::{bench, cells, resident_megabytes};
 
 /// Where to install.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -11,6 +11,7 @@ pub mod child;
 pub mod comms;
 pub mod history;
 pub mod install;
+pub mod pages;
 pub mod run;
 pub mod server;
 pub mod session;

@@ -11,6 +11,8 @@ ferrolens-kernel, a Jupyter kernel for Rust
       --user | --sys-prefix | --prefix DIR     where (default: --user)
       --artifacts FILE                         install what `cargo build` listed there, first
   ferrolens-kernel uninstall [where]         remove the kernel and its files
+  ferrolens-kernel render NOTEBOOK... [--to DIR]
+                                             executed notebooks as pages with live figures, and their sizes
   ferrolens-kernel doctor [--bench]          say what is there and what is missing; or how quick cells are
 ";
 
@@ -28,6 +30,7 @@ fn main() -> ExitCode {
         ["install", options @ ..] => ferrolens_kernel::install::install(options),
         ["uninstall", options @ ..] => ferrolens_kernel::install::uninstall(options),
         ["doctor", "--bench"] => ferrolens_kernel::install::bench(),
+        ["render", words @ ..] => ferrolens_kernel::pages::render(words),
         ["doctor"] => ferrolens_kernel::install::doctor(),
         ["--version" | "-V"] => {
             println!("ferrolens-kernel {}", env!("CARGO_PKG_VERSION"));

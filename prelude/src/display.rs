@@ -35,6 +35,7 @@ mod text;
 mod tokens;
 mod training;
 mod variables;
+mod verdicts;
 pub mod widgets;
 
 pub use crate::emit::{Progress, ProgressIter, progress};

@@ -8,6 +8,7 @@ pub mod display;
 pub mod emit;
 pub mod error;
 pub mod intervene;
+pub mod lessons;
 pub mod math;
 pub mod model;
 pub mod prelude;

@@ -19,6 +19,8 @@ PROJECT = Path(__file__).resolve().parents[2]
 KERNEL = "ferrolens"
 # Tests leave the user's own history alone.
 os.environ.setdefault("FERROLENS_HISTORY", ":memory:")
+# What is tested is compiled.
+os.environ.setdefault("FERROLENS_KEPT_CELLS", "off")
 QUICKSTART = PROJECT / "notebooks" / "00_quickstart.ipynb"
 
 
@@ -48,6 +50,16 @@ def jupyter(*arguments, **options):
     return subprocess.run(
         [str(program), *map(str, arguments)], capture_output=True, text=True, timeout=600, **options
     )
+
+
+def execute(path, folder):
+    """Executes a notebook headlessly into `executed.ipynb` in this folder, and reads that."""
+    run = jupyter(
+        "nbconvert", "--to", "notebook", "--execute", "--ExecutePreprocessor.timeout=600",
+        "--output", "executed.ipynb", "--output-dir", folder, path,
+    )
+    assert run.returncode == 0, run.stderr
+    return nbformat.read(folder / "executed.ipynb", as_version=4)
 
 
 @contextlib.contextmanager
@@ -93,11 +105,7 @@ def jupyterlab(folder):
 def executed_quickstart(tmp_path_factory):
     """The quickstart, executed headlessly and exported."""
     folder = tmp_path_factory.mktemp("quickstart")
-    run = jupyter(
-        "nbconvert", "--to", "notebook", "--execute", "--ExecutePreprocessor.timeout=600",
-        "--output", "executed.ipynb", "--output-dir", folder, QUICKSTART,
-    )
-    assert run.returncode == 0, run.stderr
+    execute(QUICKSTART, folder)
     export = jupyter("nbconvert", "--to", "html", "--output", "executed.html", "--output-dir", folder,
                      folder / "executed.ipynb")
     assert export.returncode == 0, export.stderr

@@ -2,7 +2,7 @@
 
 import nbformat
 import pytest
-from conftest import PROJECT, jupyter
+from conftest import PROJECT, execute
 
 NOTEBOOK = PROJECT / "notebooks" / "01_fixing_the_norm.ipynb"
 
@@ -43,11 +43,7 @@ def key_figures(book):
 
 @pytest.fixture(scope="module")
 def executed(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("fixing_the_norm")
-    run = jupyter("nbconvert", "--to", "notebook", "--execute", "--ExecutePreprocessor.timeout=600",
-                  "--output", "executed.ipynb", "--output-dir", folder, NOTEBOOK)
-    assert run.returncode == 0, run.stderr
-    return nbformat.read(folder / "executed.ipynb", as_version=4)
+    return execute(NOTEBOOK, tmp_path_factory.mktemp("fixing_the_norm"))
 
 
 def test_key_figures_lie_in_their_bands(executed):

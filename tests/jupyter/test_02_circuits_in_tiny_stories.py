@@ -2,7 +2,7 @@
 
 import nbformat
 import pytest
-from conftest import PROJECT, jupyter
+from conftest import PROJECT, execute
 
 NOTEBOOK = PROJECT / "notebooks" / "02_circuits_in_tiny_stories.ipynb"
 PLOTLY = "application/vnd.plotly.v1+json"
@@ -42,11 +42,7 @@ def key_figures(book):
 
 @pytest.fixture(scope="module")
 def executed(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("circuits")
-    run = jupyter("nbconvert", "--to", "notebook", "--execute", "--ExecutePreprocessor.timeout=600",
-                  "--output", "executed.ipynb", "--output-dir", folder, NOTEBOOK)
-    assert run.returncode == 0, run.stderr
-    return nbformat.read(folder / "executed.ipynb", as_version=4)
+    return execute(NOTEBOOK, tmp_path_factory.mktemp("circuits"))
 
 
 def test_it_is_saved_executed_at_embedded_scale():

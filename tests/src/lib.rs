@@ -6,11 +6,13 @@
 mod front_end;
 mod fuzz;
 mod installed;
+mod memory_group;
 mod outputs;
 mod sequences;
 
 pub use front_end::{FrontEnd, Reply};
 pub use fuzz::{Sent, fuzz};
 pub use installed::{installed_kernel, shared};
+pub use memory_group::MemoryGroup;
 pub use outputs::Outputs;
 pub use sequences::{Seen, notebook, run};

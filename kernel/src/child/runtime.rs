@@ -224,7 +224,7 @@ fn load(path: &Path) -> Option<&'static Library> {
 fn load_and_run(path: &str, function: &str, variables: *mut c_void) -> Result<*mut c_void, String> {
     // SAFETY: the engine compiled this library for this process.
     let library = unsafe { Library::new(path) }.map_err(|error| error.to_string())?;
-    // SAFETY: the engine generates the function with this signature, whatever it is called, and passes `variables` from
+    // SAFETY: the engine generates the function with this signature, whatever its name, and passes `variables` from
     // one call to the next.
     let variables = unsafe {
         let run = library

@@ -9,6 +9,7 @@ mod program;
 mod user;
 
 use finding::State;
+pub(crate) use program::on_path;
 
 /// Prints a line for each thing that the kernel needs or can use.
 ///

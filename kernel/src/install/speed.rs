@@ -108,24 +108,13 @@ fn measure(program: &Path) -> Result<[f64; 8], String> {
     // The analyzer reads the prelude meanwhile; a reader does, too.
     kernel.execute(cells::MODEL)?;
     kernel.execute(&cells::analysis(0))?;
-    let rounds =
-        |count: usize, mut round: Box<dyn FnMut(usize) -> Result<Duration, String> + '_>| {
-            let mut took: Vec<f64> = (1..=count)
-                .map(|at| Ok(round(at)?.as_secs_f64()))
-                .collect::<Result<_, String>>()?;
-            took.sort_by(f64::total_cmp);
-            Ok::<_, String>(took.get(took.len() / 2).copied().unwrap_or(f64::NAN))
-        };
-    let trivial = rounds(50, Box::new(|at| kernel.execute(&cells::trivial(at))))?;
-    let binding = rounds(20, Box::new(|at| kernel.execute(&cells::binding(at))))?;
-    let analysis = rounds(7, Box::new(|at| kernel.execute(&cells::analysis(at))))?;
+    let trivial = median(50, |at| kernel.execute(&cells::trivial(at)))?;
+    let binding = median(20, |at| kernel.execute(&cells::binding(at)))?;
+    let analysis = median(7, |at| kernel.execute(&cells::analysis(at)))?;
     let again = cells::analysis(7);
-    let again = rounds(7, Box::new(|_| kernel.execute(&again)))?;
+    let again = median(7, |_| kernel.execute(&again))?;
     let completed = cells::COMPLETED;
-    let complete = rounds(
-        completed.len(),
-        Box::new(|at| kernel.complete(completed[at - 1])),
-    )?;
+    let complete = median(completed.len(), |at| kernel.complete(completed[at - 1]))?;
     Ok([
         info.as_secs_f64(),
         first.as_secs_f64(),
@@ -138,7 +127,20 @@ fn measure(program: &Path) -> Result<[f64; 8], String> {
     ])
 }
 
-fn resident_megabytes(pid: u32) -> f64 {
+/// Of the seconds of so many rounds, counted from 1.
+fn median(
+    count: usize,
+    mut round: impl FnMut(usize) -> Result<Duration, String>,
+) -> Result<f64, String> {
+    let mut took: Vec<f64> = (1..=count)
+        .map(|at| Ok(round(at)?.as_secs_f64()))
+        .collect::<Result<_, String>>()?;
+    took.sort_by(f64::total_cmp);
+    Ok(took.get(took.len() / 2).copied().unwrap_or(f64::NAN))
+}
+
+/// The resident memory of a process; NaN where it cannot be read.
+pub fn resident_megabytes(pid: u32) -> f64 {
     let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
     status
         .lines()

@@ -103,8 +103,8 @@ pub(super) fn attempts(
             None if status == 0 => return Ok((status, messages)),
             None => {
                 // The engine knows by the line what an error is about.
-                write(&readable, &rewritten.as_generated)?;
-                return Ok((status, rewritten.as_generated(&messages)));
+                write(&readable, &rewritten.readable_as_generated())?;
+                return Ok((status, rewritten.messages_as_generated(&messages)));
             }
         }
     }

@@ -17,6 +17,7 @@ mod variables;
 pub(super) use checks::Checks;
 pub(super) use display::Fallback;
 use ferrolens_frames::CELL_FUNCTION;
+use ra_ap_syntax::{Edition, SourceFile};
 use sha2::{Digest, Sha256};
 pub(crate) use types::TYPED;
 pub(crate) use variables::RESTORES;
@@ -42,8 +43,6 @@ pub(super) struct Rewritten {
     pub(super) text: String,
     /// The same without what interrupts loops: in its lines, the user's own stand as they were written.
     pub(super) readable: String,
-    /// [`Self::readable`] with the lines as the engine has them.
-    pub(super) as_generated: String,
     /// Whether optimising it is worth the time.
     pub(super) is_hot: bool,
     /// Which of the engine's lines each line is, both counted from 0.
@@ -98,8 +97,17 @@ impl How {
 }
 
 impl Rewritten {
+    /// [`Self::readable`] with the lines as the engine has them.
+    pub(super) fn readable_as_generated(&self) -> String {
+        let mut lines = vec![""; self.from.len()];
+        for (line, from) in self.readable.split('\n').zip(&self.from) {
+            lines[*from] = line;
+        }
+        lines.join("\n")
+    }
+
     /// The compiler's messages with the lines as the engine has them.
-    pub(super) fn as_generated(&self, messages: &[u8]) -> Vec<u8> {
+    pub(super) fn messages_as_generated(&self, messages: &[u8]) -> Vec<u8> {
         let mut out = Vec::with_capacity(messages.len());
         for line in messages.split_inclusive(|byte| *byte == b'\n') {
             match serde_json::from_slice::<serde_json::Value>(line) {
@@ -171,11 +179,11 @@ pub(super) fn source(generated: &str, how: How) -> Rewritten {
     }
     let ordered = order::lines(&lines);
     let readable = ordered.lines.join("\n");
+    let tree = SourceFile::parse(&readable, Edition::Edition2024).syntax_node();
     Rewritten {
-        text: checks::insert(&readable, how.checks),
-        is_hot: hot::is_hot(&readable),
+        text: checks::insert(&readable, &tree, how.checks),
+        is_hot: hot::is_hot(&tree),
         readable,
-        as_generated: lines.join("\n"),
         from: ordered.from,
     }
 }
@@ -223,6 +231,24 @@ mod tests {
         assert_eq!(
             source("fn f() {}\n", PLAIN).readable,
             "fn f() {}\nuse ferrolens::prelude::*;\n"
+        );
+    }
+
+    #[test]
+    fn what_was_put_into_order_can_be_put_back() {
+        let generated = "#![allow(unused)]\nstruct S;\nfn f() {}\nuse ferrolens::prelude::*;\nstruct EvcxrUserCodeError {}\n";
+        let rewritten = source(generated, PLAIN);
+        assert_ne!(rewritten.readable, generated);
+        assert_eq!(rewritten.readable_as_generated(), generated);
+        let line = 1 + rewritten
+            .readable
+            .lines()
+            .position(|line| line == "struct S;")
+            .expect("there");
+        let message = format!("{{\"spans\":[{{\"line_start\":{line}}}]}}\n");
+        assert_eq!(
+            rewritten.messages_as_generated(message.as_bytes()),
+            b"{\"spans\":[{\"line_start\":2}]}\n"
         );
     }
 }

@@ -13,12 +13,17 @@ use zeromq::{DealerSocket, Socket, SocketRecv, SocketSend, SubSocket};
 /// How long a kernel may be silent.
 const PATIENCE: Duration = Duration::from_secs(120);
 
-/// One kernel and the sockets to it. Dropping it ends the kernel.
+/// One kernel and the sockets to it.
 pub struct Client {
     runtime: Runtime,
     shell: DealerSocket,
     iopub: SubSocket,
     signer: Signer,
+    kernel: Kernel,
+}
+
+/// The process and its connection file. Dropping it ends the kernel.
+struct Kernel {
     process: Child,
     connection: PathBuf,
 }
@@ -43,8 +48,11 @@ impl Client {
             .arg("run")
             .arg(&connection)
             .stdin(Stdio::null())
-            .spawn()
-            .map_err(unlucky)?;
+            .spawn();
+        let kernel = Kernel {
+            process: process.map_err(unlucky)?,
+            connection,
+        };
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(1)
             .enable_all()
@@ -65,8 +73,7 @@ impl Client {
             shell,
             iopub,
             signer: Signer::new(&key),
-            process,
-            connection,
+            kernel,
         };
         client.ask("kernel_info_request", json!({}))?;
         Ok(client)
@@ -74,7 +81,7 @@ impl Client {
 
     /// The process of the kernel.
     pub fn pid(&self) -> u32 {
-        self.process.id()
+        self.kernel.process.id()
     }
 
     /// Runs a cell; how long until the kernel was done with it.
@@ -147,7 +154,7 @@ impl Client {
     }
 }
 
-impl Drop for Client {
+impl Drop for Kernel {
     fn drop(&mut self) {
         // SAFETY: a signal to this struct's own child, which has not been waited for.
         unsafe { libc::kill(self.process.id().cast_signed(), libc::SIGTERM) };

@@ -59,16 +59,8 @@ impl Effects {
     pub fn get(&self, measure: &str) -> Result<Vec<f64>> {
         let found = self.measures.iter().find(|each| each.name == measure);
         found.map(|each| each.values.clone()).ok_or_else(|| {
-            let names: Vec<&str> = self
-                .measures
-                .iter()
-                .map(|each| each.name.as_str())
-                .collect();
-            Error::new(format!(
-                "`{measure}` was not measured.{} There are {}.",
-                suggestion(measure, &names),
-                names.join("; ")
-            ))
+            let names = self.measures.iter().map(|each| each.name.clone());
+            unknown("measured", measure, &names.collect::<Vec<_>>())
         })
     }
 
@@ -128,6 +120,15 @@ impl Effects {
         ];
         Ok(DataFrame::new(estimates.len(), columns)?)
     }
+}
+
+/// The error about a name that is none of these.
+fn unknown(what_was_done: &str, name: &str, names: &[String]) -> Error {
+    Error::new(format!(
+        "`{name}` was not {what_was_done}.{} There are {}.",
+        suggestion(name, names),
+        names.join("; ")
+    ))
 }
 
 #[cfg(test)]

@@ -7,7 +7,8 @@ use candle_core::{DType, Tensor};
 use polars::prelude::{Column, DataFrame};
 
 impl HookedTransformer {
-    /// The `top_k` likeliest next tokens of one position's logits, `[d_vocab]`, as a table with the columns
+    /// The `top_k` likeliest next tokens of one position's logits, `[d_vocab]` (or `[1, d_vocab]`, `[1, 1, d_vocab]`),
+    /// as a table with the columns
     /// `token_index`, `token_string`, `logit`, `log_prob` and `probability`; the likeliest first. A model
     /// without a tokenizer leaves out the texts.
     ///
@@ -16,7 +17,7 @@ impl HookedTransformer {
     /// ```
     /// use ferrolens::model::HookedTransformer;
     /// let model = HookedTransformer::from_pretrained("stories-2l")?;
-    /// let last = model.run("Once upon a").logits_at(-1)?.get(0)?; // [d_vocab]
+    /// let last = model.run("Once upon a").logits_at(-1)?; // [batch, d_vocab]
     /// let table = model.logits_to_df(&last, 5)?;
     /// assert_eq!(table.height(), 5);
     /// # Ok::<(), ferrolens::Error>(())
@@ -26,14 +27,14 @@ impl HookedTransformer {
     /// The logits are not those of one position.
     pub fn logits_to_df(&self, logits: &Tensor, top_k: usize) -> Result<DataFrame> {
         let d_vocab = self.config().d_vocab_out;
-        if logits.dims() != [d_vocab] {
+        if logits.elem_count() != d_vocab || logits.dims().last() != Some(&d_vocab) {
             return Err(Error::new(format!(
                 "logits of shape {:?} are not those of one position: give [{d_vocab}], such as \
                  `model.run(prompt).logits_at(-1)?.get(0)?`.",
                 logits.dims()
             )));
         }
-        let logits = logits.to_dtype(DType::F32)?;
+        let logits = logits.flatten_all()?.to_dtype(DType::F32)?;
         let log_probs = log_softmax(&logits)?.to_vec1::<f32>()?;
         let top = top_k_of(&logits.to_vec1::<f32>()?, top_k);
         let column = |name: &str, of: &dyn Fn(usize, f32) -> f32| {

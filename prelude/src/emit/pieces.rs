@@ -5,7 +5,7 @@ use std::ops::Range;
 use std::slice::{Iter, IterMut};
 
 /// How many steps a loop goes between two looks.
-pub const PIECE: usize = 4096;
+pub const PIECE: usize = 16_384;
 
 /// What a `for` loop of a cell goes through, a piece at a time. The kernel puts it around the loop.
 ///
@@ -147,7 +147,7 @@ mod tests {
 
     #[test]
     fn nothing_is_left_out_and_nothing_comes_twice() {
-        for length in [0, 1, PIECE - 1, PIECE, PIECE + 1, 3 * PIECE, 10_000] {
+        for length in [0, 1, PIECE - 1, PIECE, PIECE + 1, 3 * PIECE, 100_000] {
             let expected: Vec<usize> = (0..length).collect();
             let count = length.div_ceil(PIECE);
             assert_eq!(seen!(0..length), (expected.clone(), count));

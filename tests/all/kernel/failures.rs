@@ -1,4 +1,4 @@
-use ferrolens_tests::FrontEnd;
+use ferrolens_tests::{FrontEnd, MemoryGroup};
 use serde_json::json;
 use std::time::{Duration, Instant};
 
@@ -175,4 +175,28 @@ fn a_value_is_never_read_as_one_of_a_type_of_the_same_name() {
         reply.traceback()
     );
     assert_eq!(front_end.execute("n").ok().outputs.result(), "5");
+}
+
+#[test]
+fn a_cell_that_takes_all_memory_is_ended_and_the_message_says_so() {
+    let Some(group) = MemoryGroup::new(900) else {
+        eprintln!("skipped: this user may not make a control group with a limit of memory");
+        return;
+    };
+    let mut front_end = FrontEnd::start();
+    front_end.execute("let kept = 3;").ok();
+    let pid = front_end.process().id();
+    group.take_in(pid).expect("the kernel goes into the group");
+    let reply = front_end
+        .execute("let mut all = Vec::new();\nfor i in 0..64u8 { all.push(vec![i + 1; 32 << 20]); }\nall.len()")
+        .failed();
+    let traceback = reply.traceback();
+    assert!(
+        traceback.contains("because memory ran out") && traceback.contains("lost: kept"),
+        "{traceback}"
+    );
+    assert_eq!(front_end.execute("1 + 1").ok().outputs.result(), "2");
+    front_end.shut_down();
+    front_end.wait_for_end();
+    drop(group);
 }

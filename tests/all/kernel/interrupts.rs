@@ -11,7 +11,8 @@ fn interrupt(front_end: &mut FrontEnd, code: &str) -> (Reply, Duration) {
     front_end.wait_for(&cell, "stream");
     let asked = Instant::now();
     front_end.command("interrupt_request", json!({}));
-    let reply = front_end.collect(&cell).failed();
+    let reply = front_end.collect(&cell);
+    assert_eq!(reply.status(), "error", "{code}: {reply:#?}");
     (reply, asked.elapsed())
 }
 

@@ -23,7 +23,7 @@ pub(super) fn first_line(program: impl AsRef<Path>, args: &[&str]) -> Option<Str
 }
 
 /// Where a program lies.
-pub(super) fn on_path(name: &str) -> Option<PathBuf> {
+pub(crate) fn on_path(name: &str) -> Option<PathBuf> {
     std::env::split_paths(&std::env::var_os("PATH")?)
         .map(|folder| folder.join(name))
         .find(|path| path.is_file())

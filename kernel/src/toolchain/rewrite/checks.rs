@@ -6,7 +6,7 @@
 
 use super::pieces;
 use ra_ap_syntax::ast::{self, AstNode, HasLoopBody, HasName};
-use ra_ap_syntax::{Edition, SourceFile, SyntaxNode, TextSize};
+use ra_ap_syntax::{SyntaxNode, TextSize};
 
 /// What is put in; a message of the compiler that shows it is not one for the user.
 pub(super) const CHECK: &str = " ::ferrolens::emit::stop_point();";
@@ -24,13 +24,12 @@ pub(in crate::toolchain) enum Checks {
 }
 
 /// The source with checks; unchanged where there is nothing to check.
-pub(super) fn insert(text: &str, checks: Checks) -> String {
+pub(super) fn insert(text: &str, tree: &SyntaxNode, checks: Checks) -> String {
     if checks == Checks::Nowhere {
         return text.to_owned();
     }
-    let tree = SourceFile::parse(text, Edition::Edition2024).syntax_node();
     let mut edits = match checks {
-        Checks::Pieces => pieces::replacements(&tree),
+        Checks::Pieces => pieces::replacements(tree),
         _ => Vec::new(),
     };
     let in_pieces: Vec<_> = edits.iter().map(|(range, _)| range.clone()).collect();
@@ -108,6 +107,12 @@ pub(super) fn may_unwind(node: &SyntaxNode) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use ra_ap_syntax::{Edition, SourceFile};
+
+    fn insert(text: &str, checks: Checks) -> String {
+        let tree = SourceFile::parse(text, Edition::Edition2024).syntax_node();
+        super::insert(text, &tree, checks)
+    }
 
     /// `·` in what is expected stands for a check.
     fn check(source: &str, expected: &str) {

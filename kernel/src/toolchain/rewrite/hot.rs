@@ -2,7 +2,7 @@
 //! they cost is their compilation. One that calculates in loops of its own is another matter.
 
 use ra_ap_syntax::ast::{self, AstNode, HasArgList, HasLoopBody, HasName};
-use ra_ap_syntax::{Edition, SourceFile, SyntaxKind, SyntaxNode};
+use ra_ap_syntax::{SyntaxKind, SyntaxNode};
 
 /// Methods that go through everything there is.
 const THROUGH_ALL: &[&str] = &[
@@ -14,11 +14,10 @@ const SLOW: &[&str] = &[
     "display", "eprint", "eprintln", "print", "println", "write", "writeln",
 ];
 
-/// Whether the text calculates: a loop whose steps neither can fail nor print, a closure with arithmetic, a
+/// Whether a cell calculates: a loop whose steps neither can fail nor print, a closure with arithmetic, a
 /// function that calls itself.
-pub(super) fn is_hot(text: &str) -> bool {
-    let tree = SourceFile::parse(text, Edition::Edition2024).syntax_node();
-    tree.descendants().any(|node| {
+pub(super) fn is_hot(cell: &SyntaxNode) -> bool {
+    cell.descendants().any(|node| {
         body_of_loop(&node).map_or_else(
             || calculates(&node) || goes_through_all(&node) || calls_itself(&node),
             |body| !is_slow(&body),
@@ -91,7 +90,11 @@ fn calls_itself(node: &SyntaxNode) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::is_hot;
+    use ra_ap_syntax::{Edition, SourceFile};
+
+    fn is_hot(text: &str) -> bool {
+        super::is_hot(&SourceFile::parse(text, Edition::Edition2024).syntax_node())
+    }
 
     #[test]
     fn what_calculates_is_hot() {

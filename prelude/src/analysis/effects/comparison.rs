@@ -1,7 +1,7 @@
 //! Several kinds of intervention side by side, on the same prompts.
 
-use super::Effects;
-use crate::error::{Error, Result, suggestion};
+use super::{Effects, unknown};
+use crate::error::{Error, Result};
 use crate::math::Estimate;
 use polars::prelude::{Column, DataFrame};
 
@@ -74,12 +74,7 @@ impl EffectComparison {
             let of_measure = self.rows.iter().filter(|row| row.measure == measure);
             rows.extend(of_measure.cloned());
             if rows.len() == before {
-                let names = self.measures();
-                return Err(Error::new(format!(
-                    "`{measure}` was not measured.{} There are {}.",
-                    suggestion(measure, &names),
-                    names.join("; ")
-                )));
+                return Err(unknown("measured", measure, &self.measures()));
             }
         }
         Ok(Self {
@@ -100,13 +95,7 @@ impl EffectComparison {
             .collect();
         let mut rows = of_measure.into_iter();
         rows.find(|row| row.intervention == intervention)
-            .ok_or_else(|| {
-                Error::new(format!(
-                    "`{intervention}` was not compared.{} There are {}.",
-                    suggestion(intervention, &names),
-                    names.join("; ")
-                ))
-            })
+            .ok_or_else(|| unknown("compared", intervention, &names))
     }
 
     /// The measures, in order.
