@@ -6,7 +6,7 @@
 //! | push the last position of many prompts | [`HookedTransformer::sensitivity`], [`Sensitivity::push`] |
 //! | choose where to push it to | [`Direction`] |
 //! | read what that did, at every length | [`SensitivityCurves`], [`Readout`] |
-//! | see how early a direction does half of its work | [`SensitivityCurves::half_length`] |
+//! | see how far a plateau goes | [`SensitivityCurves::length_to`], [`SensitivityCurves::plateaus`] |
 //!
 //! Source: Heimersheim and Mendel 2024, "Activation plateaus" and "Interpreting Language Models'
 //! sensitive directions" (arXiv 2410.12555).

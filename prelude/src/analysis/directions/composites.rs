@@ -28,6 +28,8 @@ use rand::seq::SliceRandom;
 pub struct Composites {
     /// The autoencoder's name.
     pub sae: String,
+    /// The latents that were drawn, in the order of `explained`.
+    pub latents: Vec<u32>,
     /// The kinds, in the order of the table above.
     pub kinds: Vec<String>,
     /// What is explained, `[kind][direction][terms - 1]`.
@@ -118,6 +120,7 @@ impl Sae {
         ];
         Ok(Composites {
             sae: self.name(),
+            latents: drawn,
             kinds: kinds.map(str::to_owned).to_vec(),
             explained,
         })

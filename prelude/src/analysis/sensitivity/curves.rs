@@ -104,75 +104,85 @@ impl SensitivityCurves {
         Estimate::of_mean(&self.at(name, readout, length)?)
     }
 
-    /// The length at which a readout first comes to half of what it is at the distance between two
-    /// activations, over that distance, for each prompt; NaN where it is 0 there. A readout that grows
-    /// with the square of the length has 0.71, one that grows in proportion 0.5; a plateau with a step
-    /// behind it comes close to 1.
+    /// The length at which a readout first comes to this share of what it is at the distance between two
+    /// activations, over that distance, for each prompt; NaN where it is 0 there. What grows with the
+    /// square of the length comes to a tenth at 0.32 and to half at 0.71, what grows in proportion at 0.1
+    /// and 0.5. On a plateau both are larger, as nothing happens before its end; where the readout
+    /// saturates, half is reached earlier.
     ///
     /// # Errors
-    /// There is no such kind, a single prompt has no distance to another, or nothing was pushed as far.
-    pub fn half_lengths(&self, name: &str, readout: Readout) -> Result<Vec<f64>> {
+    /// The share is not above 0 and at most 1, there is no such kind, a single prompt has no distance to
+    /// another, or nothing was pushed as far.
+    pub fn lengths_to(&self, share: f64, name: &str, readout: Readout) -> Result<Vec<f64>> {
+        if !(share > 0. && share <= 1.) {
+            return Err(Error::new(format!(
+                "{share} is no share of what is read at the distance between two activations: give one \
+                 above 0, up to 1."
+            )));
+        }
         self.check_reached(self.distance)?;
         let curves = self.get(name)?.of(readout).iter();
         Ok(curves
             .map(|curve| {
-                let half = between(&self.lengths, curve, self.distance) / 2.;
-                match half > 0. {
-                    true => first_at(&self.lengths, curve, half) / self.distance,
+                let value = share * between(&self.lengths, curve, self.distance);
+                match value > 0. {
+                    true => first_at(&self.lengths, curve, value) / self.distance,
                     false => f64::NAN,
                 }
             })
             .collect())
     }
 
-    /// The mean of [`SensitivityCurves::half_lengths`] over prompts, with an interval.
+    /// The mean of [`SensitivityCurves::lengths_to`] over prompts, with an interval.
     ///
     /// # Errors
-    /// As [`SensitivityCurves::half_lengths`]; every prompt's is NaN.
-    pub fn half_length(&self, name: &str, readout: Readout) -> Result<Estimate> {
-        Estimate::of_mean(&self.half_lengths(name, readout)?)
+    /// As [`SensitivityCurves::lengths_to`]; every prompt's is NaN.
+    pub fn length_to(&self, share: f64, name: &str, readout: Readout) -> Result<Estimate> {
+        Estimate::of_mean(&self.lengths_to(share, name, readout)?)
     }
 
     /// That of one kind over that of another, prompt by prompt paired: above 1 it takes a longer push.
     ///
     /// # Errors
-    /// As [`SensitivityCurves::half_length`], of either kind.
-    pub fn relative_half_length(
+    /// As [`SensitivityCurves::length_to`], of either kind.
+    pub fn relative_length_to(
         &self,
+        share: f64,
         name: &str,
         baseline: &str,
         readout: Readout,
     ) -> Result<Estimate> {
-        let of = |name: &str| self.half_lengths(name, readout);
+        let of = |name: &str| self.lengths_to(share, name, readout);
         Estimate::of_ratio(&of(name)?, &of(baseline)?)
     }
 
-    /// One row a kind, of the KL: `direction`, `KL` (at the distance between two activations) and `± KL`
-    /// (its 95 % interval to either side), `half_length` and `± half_length` (see
-    /// [`SensitivityCurves::half_lengths`]), `relative` and `± relative` (over that of the first kind).
+    /// One row a kind, of the KL: `direction`, `KL` (at the distance between two activations), the lengths
+    /// to a tenth and to half of it (`tenth_length`, `half_length`, see
+    /// [`SensitivityCurves::lengths_to`]), and the latter over that of the first kind (`relative`); behind
+    /// each how far its 95 % interval goes to either side.
     ///
     /// # Errors
-    /// As [`SensitivityCurves::half_length`].
+    /// As [`SensitivityCurves::length_to`].
     pub fn plateaus(&self) -> Result<DataFrame> {
         let names = self.names();
         let baseline = names.first().map_or("", String::as_str);
-        let (mut kl, mut half, mut relative) = (Vec::new(), Vec::new(), Vec::new());
+        let mut found: [Vec<Estimate>; 4] = Default::default();
         for name in &names {
-            kl.push(self.estimate(name, Readout::Kl, self.distance)?);
-            half.push(self.half_length(name, Readout::Kl)?);
-            relative.push(self.relative_half_length(name, baseline, Readout::Kl)?);
+            found[0].push(self.estimate(name, Readout::Kl, self.distance)?);
+            found[1].push(self.length_to(0.1, name, Readout::Kl)?);
+            found[2].push(self.length_to(0.5, name, Readout::Kl)?);
+            found[3].push(self.relative_length_to(0.5, name, baseline, Readout::Kl)?);
         }
-        let means = |of: &[Estimate]| of.iter().map(|each| each.mean).collect::<Vec<f64>>();
-        let widths = |of: &[Estimate]| of.iter().map(Estimate::half_width).collect::<Vec<f64>>();
-        let columns = vec![
-            Column::new("direction".into(), &names),
-            Column::new("KL".into(), means(&kl)),
-            Column::new("± KL".into(), widths(&kl)),
-            Column::new("half_length".into(), means(&half)),
-            Column::new("± half_length".into(), widths(&half)),
-            Column::new("relative".into(), means(&relative)),
-            Column::new("± relative".into(), widths(&relative)),
-        ];
+        let mut columns = vec![Column::new("direction".into(), &names)];
+        for (title, found) in ["KL", "tenth_length", "half_length", "relative"]
+            .iter()
+            .zip(&found)
+        {
+            let means: Vec<f64> = found.iter().map(|each| each.mean).collect();
+            let widths: Vec<f64> = found.iter().map(Estimate::half_width).collect();
+            columns.push(Column::new((*title).into(), means));
+            columns.push(Column::new(format!("± {title}").into(), widths));
+        }
         Ok(DataFrame::new(names.len(), columns)?)
     }
 

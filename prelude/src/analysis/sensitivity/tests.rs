@@ -159,8 +159,14 @@ fn directions_are_what_they_are_called() {
         assert!(others().any(|a| others().any(|b| a != b && apart(way, &difference(a, b)) < 1e-3)));
     }
     let decoder: Vec<Vec<f32>> = sae.W_dec.to_vec2().unwrap();
+    let norm = |x: &[f32]| x.iter().map(|x| x * x).sum::<f32>().sqrt();
     for way in rows(&Direction::Latent(sae.clone())) {
-        assert!(decoder.iter().any(|row| apart(row, &way) < 0.05));
+        assert!((norm(&way) - 1.).abs() < 1e-4);
+        let is_along = |row: &Vec<f32>| {
+            let unit: Vec<f32> = row.iter().map(|x| x / norm(row)).collect();
+            apart(&unit, &way) < 1e-3
+        };
+        assert!(decoder.iter().any(is_along));
     }
     let error = sae.error(x).unwrap().to_vec2::<f32>().unwrap();
     for (way, error) in rows(&Direction::ReconstructionError(sae.clone()))
@@ -195,7 +201,7 @@ fn curves(lengths: &[f64], kl: Vec<Vec<f64>>) -> SensitivityCurves {
 }
 
 #[test]
-fn half_lengths_are_those_of_known_curves() {
+fn lengths_are_those_of_known_curves() {
     let lengths: Vec<f64> = (0..=60).map(|step| f64::from(step) / 10.).collect();
     let of = |f: fn(f64) -> f64| {
         lengths
@@ -210,20 +216,25 @@ fn half_lengths_are_those_of_known_curves() {
         of(|_| 0.),
     ];
     let curves = curves(&lengths, kl);
-    let halves = curves.half_lengths("one", Readout::Kl).unwrap();
+    let halves = curves.lengths_to(0.5, "one", Readout::Kl).unwrap();
     assert!((halves[0] - 0.5).abs() < 1e-9);
     assert!((halves[1] - 0.5f64.sqrt()).abs() < 1e-3);
     assert!((halves[2] - 3.45 / 4.).abs() < 1e-9);
     assert!(halves[3].is_nan());
-    assert_eq!(curves.half_length("one", Readout::Kl).unwrap().count, 3);
+    assert_eq!(curves.length_to(0.5, "one", Readout::Kl).unwrap().count, 3);
+    let tenths = curves.lengths_to(0.1, "one", Readout::Kl).unwrap();
+    assert!((tenths[0] - 0.1).abs() < 1e-9);
+    assert!((tenths[1] - 0.1f64.sqrt()).abs() < 1e-2);
+    assert!(curves.length_to(0., "one", Readout::Kl).is_err());
+    assert!(curves.length_to(f64::NAN, "one", Readout::Kl).is_err());
     // Twice as much everywhere is reached at the same lengths.
     let relative = curves
-        .relative_half_length("two", "one", Readout::L2)
+        .relative_length_to(0.5, "two", "one", Readout::L2)
         .unwrap();
     assert!((relative.mean - 1.).abs() < 1e-9);
     let at = curves.at("two", Readout::Kl, 1.25).unwrap();
     assert!((at[0] - 2.5).abs() < 1e-9);
-    assert_eq!(curves.plateaus().unwrap().shape(), (2, 7));
+    assert_eq!(curves.plateaus().unwrap().shape(), (2, 9));
     assert_eq!(curves.to_df().unwrap().shape(), (2 * 4 * 61, 5));
     assert_eq!(curves.summary().unwrap().shape(), (2 * 61, 11));
 }
@@ -290,7 +301,7 @@ fn what_cannot_be_says_so() {
     assert!(sensitivity.push(&none, &[1.], 1).is_err());
     let curves = sensitivity.push(&twice[..1], &[1.], 1).unwrap();
     let error = curves
-        .half_length("a", Readout::Kl)
+        .length_to(0.5, "a", Readout::Kl)
         .unwrap_err()
         .to_string();
     assert!(error.contains("not by"), "{error}");
