@@ -240,7 +240,7 @@ impl SensitivityCurves {
                 .iter()
                 .flat_map(|kind| spreads(kind.of(readout), self.lengths.len()))
                 .collect();
-            let picked: [(&str, fn(&Spread) -> f64); 4] = [
+            let picked: [(&str, Pick); 4] = [
                 ("mean", |spread| spread.mean),
                 ("25 %", |spread| spread.low),
                 ("median", |spread| spread.median),
@@ -274,6 +274,9 @@ pub(crate) struct Spread {
     pub(crate) median: f64,
     pub(crate) high: f64,
 }
+
+/// One of its numbers.
+type Pick = fn(&Spread) -> f64;
 
 /// Those of each of so many lengths, of `[prompt][length]`.
 pub(crate) fn spreads(curves: &[Vec<f64>], lengths: usize) -> Vec<Spread> {

@@ -205,7 +205,7 @@ impl Sensitivity {
         }
         let rows = self.len() * lengths.len() * kinds.len();
         let mut line = (rows >= WORTH_A_LINE)
-            .then(|| emit::Progress::new(rows).labelled(&format!("pushing {}", self.point)));
+            .then(|| emit::Progress::new(rows).labelled(format!("pushing {}", self.point)));
         for batch in last_step::batches(&self.prompts.lengths(), TOKENS) {
             let clean = Clean::of(self, &batch)?;
             for (units, curve) in kinds.iter().zip(&mut curves) {
