@@ -5,20 +5,24 @@ mod composition;
 pub mod directions;
 pub mod effects;
 mod heads;
+mod horizon;
+mod last_step;
 pub mod latents;
 mod next_tokens;
 mod norms;
 pub mod predictions;
 mod prompt;
+pub mod sensitivity;
 
 pub use composition::Composition;
 pub use directions::{
-    CosineHistogram, DecoderCosines, LatentPairs, LatentRanking, LatentTokens, SparseCombination,
-    TokenWeight, covariance, covariance_matched_directions, difference_directions,
-    isotropic_directions,
+    Composites, CosineHistogram, DecoderCosines, LatentPairs, LatentRanking, LatentTokens,
+    SparseCombination, TokenWeight, covariance, covariance_matched_directions,
+    difference_directions, isotropic_directions,
 };
 pub use effects::{Downstream, EffectComparison, Effects};
 pub use heads::{DetectHead, DetectionPattern, ErrorMeasure, HeadPattern, detection_pattern};
+pub use horizon::{HorizonRow, LayerHorizon};
 pub use latents::{
     Activating, ActivationHistogram, ActiveLatents, Examples, LatentDashboard, LatentExample,
     LatentExamples, LatentSweep, MaxActivations, Occurrences, Sweep, TokenOccurrences,
@@ -30,3 +34,4 @@ pub use predictions::{
     UpstreamEffect, UpstreamEffects,
 };
 pub use prompt::{AnswerToken, Answers, PromptTest, TestPrompt, TopToken};
+pub use sensitivity::{Direction, Readout, Sensitivity, SensitivityCurve, SensitivityCurves};

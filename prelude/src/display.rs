@@ -28,6 +28,7 @@ mod numbers;
 mod plots;
 mod prompts;
 mod reports;
+mod sensitivity;
 mod static_picture;
 mod tables;
 mod tensors;

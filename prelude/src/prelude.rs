@@ -40,6 +40,13 @@ pub use crate::analysis::Effects;
 pub use crate::analysis::Norms;
 pub use crate::math::Estimate;
 
+// How far does the output move when an activation is pushed, and what is washed out?
+pub use crate::analysis::Direction;
+pub use crate::analysis::LayerHorizon;
+pub use crate::analysis::Readout;
+pub use crate::analysis::Sensitivity;
+pub use crate::analysis::SensitivityCurves;
+
 // Which latents are active, and what do they write?
 pub use crate::analysis::ActiveLatents;
 pub use crate::sae::Gate;
@@ -56,6 +63,7 @@ pub use crate::sae::train::SaeTrainer;
 pub use crate::sae::train::TrainConfig;
 
 // How good is an autoencoder, and what are its directions like?
+pub use crate::analysis::Composites;
 pub use crate::analysis::CosineHistogram;
 pub use crate::analysis::covariance_matched_directions;
 pub use crate::analysis::isotropic_directions;

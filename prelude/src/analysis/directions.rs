@@ -8,6 +8,7 @@
 //! | find the latents near one, or near a direction | [`Sae::nearest_latents`], [`Sae::latents_near`] |
 //! | find pairs that are nearly one (direction vectors) | [`Sae::direction_vectors`] |
 //! | write a latent as a combination of a few others | [`Sae::sparse_combination`], [`Sae::decompose_direction`] |
+//! | ask whether latents are composites of others | [`Sae::composites`], [`Composites`] |
 //! | see which tokens a latent promotes | [`Sae::top_tokens`], [`Sae::logit_weights`] |
 //!
 //! No `d_sae²` matrix is ever in memory: cosines are counted block by block, each pair once.
@@ -21,9 +22,11 @@
 //! [`Sae::direction_vectors`]: crate::sae::Sae::direction_vectors
 //! [`Sae::sparse_combination`]: crate::sae::Sae::sparse_combination
 //! [`Sae::decompose_direction`]: crate::sae::Sae::decompose_direction
+//! [`Sae::composites`]: crate::sae::Sae::composites
 //! [`Sae::top_tokens`]: crate::sae::Sae::top_tokens
 //! [`Sae::logit_weights`]: crate::sae::Sae::logit_weights
 
+mod composites;
 mod cosines;
 mod logits;
 mod nearest;
@@ -33,6 +36,7 @@ mod pursuit;
 mod random;
 mod unit;
 
+pub use composites::Composites;
 pub use cosines::{CosineHistogram, DecoderCosines};
 pub use logits::{LatentTokens, TokenWeight};
 pub use nearest::LatentRanking;

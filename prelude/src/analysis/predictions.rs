@@ -26,7 +26,6 @@ mod average;
 mod boosts;
 mod compare;
 mod increases;
-mod last_step;
 mod links;
 mod sources;
 mod table;
@@ -42,7 +41,7 @@ pub use sources::Inactive;
 pub use table::{AnswerChanges, AnswerOutcomes, AnswerTable};
 pub use upstream::{UpstreamEffect, UpstreamEffects};
 
-use self::last_step::LastStep;
+use super::last_step::{self, LastStep};
 use crate::data::Corpus;
 use crate::emit::{self, check_interrupt};
 use crate::error::{Error, Result};

@@ -64,7 +64,7 @@ fn plot(traces: Vec<JsonTrace>, options: &PlotOptions, axes: (Axis, Axis), layou
 }
 
 /// Six significant digits: what a page can show, in half the bytes. NaN becomes JSON's `null`.
-fn rounded(value: f64) -> f64 {
+pub(super) fn rounded(value: f64) -> f64 {
     format!("{value:.5e}").parse().unwrap_or(value)
 }
 

@@ -1,7 +1,7 @@
 //! What was found about latents, as the tables that it becomes.
 
 use crate::analysis::{
-    ActiveLatents, AnswerTable, ComponentAttributions, CosineHistogram, DecoderCosines,
+    ActiveLatents, AnswerTable, ComponentAttributions, Composites, CosineHistogram, DecoderCosines,
     LatentLinks, LatentPairs, LatentRanking, LatentTokens, LossIncreases, Norms, SparseCombination,
     UpstreamEffects,
 };
@@ -27,6 +27,7 @@ rich_as_table!(
     SaeReport,
     LossReport,
     DensityHistogram,
+    Composites,
     CosineHistogram,
     DecoderCosines,
     LatentPairs,

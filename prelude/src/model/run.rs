@@ -47,8 +47,16 @@ pub struct Run {
 enum Start {
     Input(Input),
     Prompt(Padded, Option<KeyValueCache>),
-    Residual { layer: usize, residual: Tensor },
+    Residual {
+        layer: usize,
+        residual: Tensor,
+        before: Before,
+    },
 }
+
+/// What stands before a residual stream: the first real position of each row, where rows are padded on
+/// the left, and keys and values.
+type Before = (Option<Vec<usize>>, Option<KeyValueCache>);
 
 /// What a run has to compute beside its captures.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -88,7 +96,22 @@ impl Run {
     }
 
     pub(crate) fn on_residual(model: HookedTransformer, layer: usize, residual: Tensor) -> Self {
-        Self::new(model, Start::Residual { layer, residual })
+        Self::on_last_residual(model, layer, residual, (None, None))
+    }
+
+    /// A run that goes on behind the positions of an earlier one, in the middle of the model.
+    pub(crate) fn on_last_residual(
+        model: HookedTransformer,
+        layer: usize,
+        residual: Tensor,
+        before: Before,
+    ) -> Self {
+        let start = Start::Residual {
+            layer,
+            residual,
+            before,
+        };
+        Self::new(model, start)
     }
 
     fn new(model: HookedTransformer, start: Start) -> Self {
@@ -335,7 +358,9 @@ impl Run {
         let prompt = match &self.start {
             Start::Input(input) => Some(self.model.prepare(input, self.side, self.prepend_bos)?),
             Start::Prompt(prompt, _) => Some(prompt.clone()),
-            Start::Residual { layer, residual } => {
+            Start::Residual {
+                layer, residual, ..
+            } => {
                 self.check_residual(*layer, residual)?;
                 None
             }
@@ -381,9 +406,17 @@ impl Run {
         let model = &self.model;
         let network = model.network();
         let (first_layer, mut residual, mut sequence) = match (&self.start, prompt) {
-            (Start::Residual { layer, residual }, _) => {
+            (
+                Start::Residual {
+                    layer,
+                    residual,
+                    before,
+                },
+                _,
+            ) => {
                 let (batch, pos, _) = residual.dims3()?;
-                let mut sequence = Sequence::new(pos, None, None);
+                let (first, past) = before.clone();
+                let mut sequence = Sequence::new(pos, first, past);
                 network.prepare(batch, &mut sequence)?;
                 (*layer, residual.clone(), sequence)
             }

@@ -22,6 +22,7 @@ pub struct PlotOptions {
     pub(super) point_labels: Vec<String>,
     pub(super) x_values: Option<Vec<f64>>,
     pub(super) errors: Vec<Vec<f64>>,
+    pub(super) bands: Vec<(Vec<f64>, Vec<f64>)>,
     pub(super) point_values: Option<Vec<f64>>,
     pub(super) colour_scale: ColourScale,
     pub(super) colour_range: Option<(f64, f64)>,
@@ -126,6 +127,27 @@ impl PlotOptions {
     /// The numbers cannot be read.
     pub fn errors(mut self, errors: &(impl Numbers + ?Sized)) -> Result<Self> {
         self.errors.push(errors.numbers()?);
+        Ok(self)
+    }
+
+    /// The lower and the upper edge of a shaded band around the next line, such as quartiles; call it once a
+    /// series, in order.
+    ///
+    /// ```
+    /// use ferrolens::display::{PlotOptions, line};
+    /// let options = PlotOptions::new().band(&[0.5, 1.5], &[1.5, 3.])?;
+    /// line(&[("mean", [1., 2.])], options)?;
+    /// # Ok::<(), ferrolens::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// The numbers cannot be read.
+    pub fn band(
+        mut self,
+        low: &(impl Numbers + ?Sized),
+        high: &(impl Numbers + ?Sized),
+    ) -> Result<Self> {
+        self.bands.push((low.numbers()?, high.numbers()?));
         Ok(self)
     }
 

@@ -39,13 +39,44 @@ fn line_of(series: &[Borrowed<'_>], options: PlotOptions) -> Result<Plot> {
     } else {
         "lines"
     };
-    let traces = series.traces(
+    let mut lines = series.traces(
         &options,
         |name, values| json!({"type": "scatter", "mode": mode, "name": name, "x": x, "y": values}),
     )?;
+    let mut traces = Vec::new();
+    for (index, (low, high)) in options.bands.iter().enumerate().take(lines.len()) {
+        let [red, green, blue] = COLOURS[index % COLOURS.len()];
+        let shade = format!("rgba({red},{green},{blue},0.12)");
+        lines[index].0["line"] = json!({"color": format!("rgb({red},{green},{blue})")});
+        let x = lines[index].0["x"].clone();
+        let len = series.named[index].1.len();
+        for (edge, fill) in [(low, "none"), (high, "tonexty")] {
+            same_len("edges of the band", edge.len(), len)?;
+            let edge: Vec<f64> = edge.iter().copied().map(rounded).collect();
+            traces.push(JsonTrace(json!({
+                "type": "scatter", "mode": "lines", "x": x, "y": edge, "fill": fill, "fillcolor": shade,
+                "line": {"width": 0, "color": shade}, "showlegend": false, "hoverinfo": "skip",
+            })));
+        }
+    }
+    traces.append(&mut lines);
     let axis = labels::put(Axis::new(), &options.x_labels, series.len, "x")?;
     finish(traces, options, axis, Layout::new())
 }
+
+/// plotly's colours of traces, which a band has to know.
+const COLOURS: [[u8; 3]; 10] = [
+    [0x1f, 0x77, 0xb4],
+    [0xff, 0x7f, 0x0e],
+    [0x2c, 0xa0, 0x2c],
+    [0xd6, 0x27, 0x28],
+    [0x94, 0x67, 0xbd],
+    [0x8c, 0x56, 0x4b],
+    [0xe3, 0x77, 0xc2],
+    [0x7f, 0x7f, 0x7f],
+    [0xbc, 0xbd, 0x22],
+    [0x17, 0xbe, 0xcf],
+];
 
 /// Draws one bar for each value, side by side where there are several named series.
 ///

@@ -3,6 +3,8 @@
 use super::{gpt2, ones, tokens};
 use crate::golden::{Golden, PROCESSED, assert_close, values};
 use candle_core::{D, DType, IndexOp, Tensor};
+use ferrolens::analysis::Direction;
+use ferrolens::data::Corpus;
 use ferrolens::intervene::{Intervention, Strength};
 use ferrolens::math::{log_softmax, set_at};
 use ferrolens::model::{HookPoint, HookedTransformer, Hooks};
@@ -255,6 +257,47 @@ fn steps_along_directions_change_the_output_as_recorded() {
             let theirs = |name: &str| values(&recorded[&format!("{kind}/{name}")])[at];
             assert!((kl - theirs("kl")).abs() < 1e-4, "{kind} {length}: {kl}");
             assert!((l2 - theirs("l2")).abs() < 1e-3, "{kind} {length}: {l2}");
+        }
+    }
+}
+
+#[test]
+fn pushes_are_as_recorded_too() {
+    let golden = Golden::new("sensitive_directions");
+    let recorded = golden.tensors("golden.safetensors");
+    let model = gpt2();
+    let rows: Vec<Vec<u32>> = recorded["tokens"]
+        .to_dtype(DType::U32)
+        .unwrap()
+        .to_vec2()
+        .unwrap();
+    let lengths: Vec<f64> = values(&recorded["lengths"])
+        .into_iter()
+        .map(f64::from)
+        .collect();
+    let point = "blocks.1.hook_resid_pre";
+    let all = Corpus::from_tokens(rows.clone(), None).unwrap();
+    let all = model.sensitivity(&all, point).unwrap();
+    assert_close("activations", all.activations(), &recorded["X"], 1e-4);
+
+    let one = Corpus::from_tokens(rows[..1].to_vec(), None).unwrap();
+    let one = model.sensitivity(&one, point).unwrap();
+    let kinds = ["isotropic", "covariance", "real_other", "sae_feature"];
+    let directions = kinds.map(|kind| {
+        let direction = recorded[&format!("{kind}/direction")].clone();
+        (kind, Direction::Given(direction))
+    });
+    let curves = one.push(&directions, &lengths, 1).unwrap();
+    for kind in kinds {
+        let curve = curves.get(kind).unwrap();
+        for (name, ours, tolerance) in [("kl", &curve.kl[0], 1e-4), ("l2", &curve.l2[0], 1e-3)] {
+            let theirs = values(&recorded[&format!("{kind}/{name}")]);
+            for (ours, theirs) in ours.iter().zip(theirs) {
+                assert!(
+                    (ours - f64::from(theirs)).abs() < tolerance,
+                    "{kind} {name}: {ours}"
+                );
+            }
         }
     }
 }

@@ -37,6 +37,24 @@ impl KeyValueCache {
     pub(crate) fn pos(&self) -> usize {
         self.pos
     }
+
+    /// The same of these rows of the batch, with room for one position more; each may come several
+    /// times. Layers before the first that is needed hold nothing.
+    pub(crate) fn rows(&self, rows: &Tensor, from_layer: usize) -> Result<Self> {
+        let mut new = Self::new(self.layers.len(), self.pos + 1);
+        for (layer, old) in self.layers.iter().enumerate().skip(from_layer) {
+            if let (Some(k), Some(v)) = (old.k()?, old.v()?) {
+                // Runs append behind the positions that this cache counts.
+                let of_rows = |x: Tensor| {
+                    let seen = x.narrow(1, 0, self.pos)?.contiguous()?;
+                    seen.index_select(rows, 0)
+                };
+                new.layers[layer].append(&of_rows(k)?, &of_rows(v)?)?;
+            }
+        }
+        new.pos = self.pos;
+        Ok(new)
+    }
 }
 
 impl Sequence {

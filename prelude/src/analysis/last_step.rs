@@ -2,7 +2,7 @@
 
 use crate::error::Result;
 use crate::model::{HookedTransformer, KeyValueCache, Padded, Run};
-use candle_core::Tensor;
+use candle_core::{Device, Tensor};
 
 /// What is left to do of some prompts: their last position. Hooks and caches see that one alone,
 /// `[batch, 1, ..]`.
@@ -55,6 +55,31 @@ impl LastStep {
     /// A run of the last positions.
     pub(super) fn run(&self) -> Run {
         Run::on_prompt(self.model.clone(), self.last.clone(), self.past.clone())
+    }
+
+    /// A run of the last positions from the entrance of a layer on, with these residual streams there,
+    /// `[batch, 1, d_model]`.
+    pub(super) fn run_from_layer(&self, layer: usize, residual: &Tensor) -> Run {
+        let before = (self.last.first.clone(), self.past.clone());
+        Run::on_last_residual(self.model.clone(), layer, residual.clone(), before)
+    }
+
+    /// The same of these prompts of the batch, in this order; each may come several times. It can be run
+    /// from this layer on.
+    pub(super) fn rows(&self, rows: &[u32], from_layer: usize) -> Result<Self> {
+        let ids = Tensor::new(rows, &Device::Cpu)?.to_device(&self.model.device())?;
+        let first = self.last.first.as_ref();
+        let first = first.map(|first| rows.iter().map(|row| first[*row as usize]).collect());
+        let past = self.past.as_ref();
+        Ok(Self {
+            model: self.model.clone(),
+            last: Padded {
+                tokens: self.last.tokens.index_select(&ids, 0)?,
+                first,
+                lengths: None,
+            },
+            past: past.map(|past| past.rows(&ids, from_layer)).transpose()?,
+        })
     }
 }
 
@@ -113,6 +138,34 @@ mod tests {
                 assert!(apart.max_all().unwrap().to_scalar::<f32>().unwrap() < 1e-3);
             }
         }
+    }
+
+    #[test]
+    fn rows_that_start_in_the_middle_are_those_of_whole_runs() {
+        let model = HookedTransformer::from_pretrained("stories-2l").unwrap();
+        let rows: Vec<Vec<u32>> = vec![vec![0, 40, 41, 42], vec![0, 7, 9, 300, 301, 302]];
+        let slices: Vec<&[u32]> = rows.iter().map(Vec::as_slice).collect();
+        let step = LastStep::of(&model, &slices).unwrap();
+        let (expected, cache) = step
+            .run()
+            .cache("blocks.0.hook_resid_post")
+            .logits_at_and_cache(-1)
+            .unwrap();
+        let order = [1u32, 0, 1, 1];
+        let ids = Tensor::new(order.as_slice(), &Device::Cpu).unwrap();
+        let entering = cache["blocks.0.hook_resid_post"]
+            .index_select(&ids, 0)
+            .unwrap();
+        let repeated = step.rows(&order, 1).unwrap();
+        let found = repeated.run_from_layer(1, &entering).logits_at(-1).unwrap();
+        let apart = (found - expected.index_select(&ids, 0).unwrap()).unwrap();
+        let apart = apart.abs().unwrap().max_all().unwrap();
+        assert!(apart.to_scalar::<f32>().unwrap() < 1e-4);
+        // And from the tokens.
+        let found = step.rows(&order, 0).unwrap().run().logits_at(-1).unwrap();
+        let apart = (found - expected.index_select(&ids, 0).unwrap()).unwrap();
+        let apart = apart.abs().unwrap().max_all().unwrap();
+        assert!(apart.to_scalar::<f32>().unwrap() < 1e-4);
     }
 
     #[test]
