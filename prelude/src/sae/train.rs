@@ -5,6 +5,7 @@
 //! | train on a model and texts | [`SaeTrainer::for_hook`], [`SaeTrainer::for_hooks`] |
 //! | train on activations that I have | [`SaeTrainer::new`] with an [`ActivationSource`] |
 //! | choose a gate, a loss, a schedule | [`TrainConfig`] |
+//! | measure on other texts while it trains | [`SaeTrainer::run_measured`], a [`TrainingCourse`] |
 //! | train, stop, look, go on | [`SaeTrainer::run`], [`SaeTrainer::sae`], [`SaeTrainer::history`] |
 //! | go on after the notebook was closed | [`SaeTrainer::save_checkpoint`], [`SaeTrainer::load_checkpoint`] |
 
@@ -14,6 +15,7 @@ mod backward;
 mod buffer;
 mod checkpoint;
 mod config;
+mod course;
 mod dead;
 mod decoder;
 mod entries;
@@ -34,6 +36,7 @@ pub use config::{
     BiasStart, DecoderNorm, GateTraining, JumpReluTraining, L0Loss, PenaltyScale, Resampling,
     TrainConfig,
 };
+pub use course::TrainingCourse;
 pub use history::{Metrics, Observer};
 pub use penalty::Penalty;
 pub use schedule::Decay;
