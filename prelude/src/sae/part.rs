@@ -21,6 +21,9 @@ impl Sae {
     /// # Errors
     /// There is no such latent.
     pub fn without_latents(&self, latents: &[u32]) -> Result<Self> {
+        if latents.is_empty() {
+            return Ok(self.clone());
+        }
         self.check_latents(latents)?;
         let mut kept = vec![1f32; self.cfg.d_sae];
         for latent in latents {
@@ -53,5 +56,6 @@ mod tests {
         let off = (left - wrote).unwrap().abs().unwrap().max_all().unwrap();
         assert!(off.to_scalar::<f32>().unwrap() < 1e-3);
         assert!(sae.without_latents(&[5000]).is_err());
+        assert!(sae.without_latents(&[]).is_ok());
     }
 }

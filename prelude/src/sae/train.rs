@@ -5,6 +5,7 @@
 //! | train on a model and texts | [`SaeTrainer::for_hook`], [`SaeTrainer::for_hooks`] |
 //! | train on activations that I have | [`SaeTrainer::new`] with an [`ActivationSource`] |
 //! | choose a gate, a loss, a schedule | [`TrainConfig`] |
+//! | train with several penalties, for a Pareto curve | [`SaeTrainer::sweep`] |
 //! | measure on other texts while it trains | [`SaeTrainer::run_measured`], a [`TrainingCourse`] |
 //! | train, stop, look, go on | [`SaeTrainer::run`], [`SaeTrainer::sae`], [`SaeTrainer::history`] |
 //! | go on after the notebook was closed | [`SaeTrainer::save_checkpoint`], [`SaeTrainer::load_checkpoint`] |
@@ -30,6 +31,7 @@ mod random;
 mod schedule;
 mod slices;
 mod source;
+mod sweep;
 mod trainer;
 
 pub use config::{

@@ -126,10 +126,27 @@ impl SaeEvaluation {
             let of_kind = saes.as_ref().iter();
             named.extend(of_kind.map(|sae| (kind.as_ref().to_owned(), sae.clone())));
         }
-        self.measure_all(named)
+        let mut line = Progress::new(self.prompts.len() * named.len())
+            .labelled("measuring autoencoders")
+            .after(LONG);
+        self.measure_all(named, |_| line.advance(1))
     }
 
-    fn measure_all(&self, saes: Vec<(String, Sae)>) -> Result<SaeComparison> {
+    /// Those of one kind, where somebody else says how far it is.
+    pub(in crate::sae) fn measure_quietly(
+        &self,
+        kind: &str,
+        saes: Vec<Sae>,
+    ) -> Result<SaeComparison> {
+        let named = saes.into_iter().map(|sae| (kind.to_owned(), sae));
+        self.measure_all(named.collect(), |_| ())
+    }
+
+    fn measure_all(
+        &self,
+        saes: Vec<(String, Sae)>,
+        mut done: impl FnMut(usize),
+    ) -> Result<SaeComparison> {
         let mut lanes = Vec::with_capacity(saes.len());
         for (kind, sae) in saes {
             lanes.push(SaeLane::new(&self.model, kind, sae, &self.excluded)?);
@@ -141,9 +158,6 @@ impl SaeEvaluation {
             ));
         }
         let points: Vec<HookPoint> = lanes.iter().map(|lane| lane.point).collect();
-        let mut line = Progress::new(self.prompts.len() * lanes.len())
-            .labelled("measuring autoencoders")
-            .after(LONG);
         for (batch, prompts) in self.prompts.iter().enumerate() {
             let run = self.model.run(prompts).cache(&points);
             let (logits, cache) = run.logits_and_cache()?;
@@ -155,7 +169,7 @@ impl SaeEvaluation {
                 lane.activations.update_where(&read, &mask)?;
                 let ablated = self.ablated_at(lane, batch, &clean)?;
                 lane.losses.add(&clean, ablated)?;
-                line.advance(1);
+                done(batch);
             }
         }
         let rows: Result<Vec<MeasuredSae>> = lanes.iter().map(SaeLane::finish).collect();

@@ -1,6 +1,7 @@
 //! A training that is measured on its way.
 
-use super::trainer::SaeTrainer;
+use super::trainer::{LONG, SaeTrainer};
+use crate::emit::Progress;
 use crate::error::{Error, Result};
 use crate::sae::metrics::{SaeComparison, SaeEvaluation};
 use std::fmt;
@@ -60,14 +61,17 @@ impl SaeTrainer {
             steps: Vec::new(),
             measured: Vec::new(),
         };
+        let mut line = Progress::new(usize::try_from(left).ok())
+            .labelled("training and measuring, steps")
+            .after(LONG);
         for look in 1..=looks {
             let until = first + left * look / looks;
-            self.run(until - self.step())?;
-            let saes = self.saes()?;
+            let outcome = self.advance(until - self.step(), &mut line);
+            self.pause();
+            outcome?;
+            let measured = evaluation.measure_quietly(&course.kind, self.saes()?)?;
             course.steps.push(self.step());
-            course
-                .measured
-                .push(evaluation.measure([(course.kind.as_str(), saes)])?);
+            course.measured.push(measured);
         }
         Ok(course)
     }
