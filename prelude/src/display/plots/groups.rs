@@ -93,7 +93,7 @@ fn groups_of(groups: Vec<(String, Vec<f64>, Vec<f64>)>, mut options: PlotOptions
         traces.push(JsonTrace(trace));
         if options.fitted {
             let fit = LinearFit::of(x, y).map_err(|error| error.context(format!("{name:?}")))?;
-            traces.push(JsonTrace(fitted(name, x, &fit, colour, options.log_x)));
+            traces.push(JsonTrace(fitted(x, &fit, colour, options.log_x)));
         }
     }
     let layout = Layout::new().show_legend(traces.len() > 1);
@@ -101,7 +101,7 @@ fn groups_of(groups: Vec<(String, Vec<f64>, Vec<f64>)>, mut options: PlotOptions
     Ok(plot(traces, &options, (Axis::new(), Axis::new()), layout))
 }
 
-fn fitted(name: &str, x: &[f64], fit: &LinearFit, colour: &str, logarithmic: bool) -> Value {
+fn fitted(x: &[f64], fit: &LinearFit, colour: &str, logarithmic: bool) -> Value {
     let finite = || x.iter().copied().filter(|x| x.is_finite());
     let low = finite().fold(f64::INFINITY, f64::min);
     let high = finite().fold(f64::NEG_INFINITY, f64::max);
@@ -116,7 +116,7 @@ fn fitted(name: &str, x: &[f64], fit: &LinearFit, colour: &str, logarithmic: boo
     json!({
         "type": "scatter",
         "mode": "lines",
-        "name": format!("{}: slope {:.3}, p {p}", token_label(name), fit.slope),
+        "name": format!("slope {:.3}, p {p}", fit.slope),
         "x": places.iter().copied().map(rounded).collect::<Vec<_>>(),
         "y": places.iter().map(|x| rounded(fit.at(*x))).collect::<Vec<_>>(),
         "line": {"color": colour, "dash": "dash"},
@@ -175,7 +175,7 @@ mod tests {
         assert!((line["x"][20].as_f64().unwrap() - 10.).abs() < 1e-4);
         assert!((line["y"][20].as_f64().unwrap() - 11.).abs() < 1e-3);
         let name = line["name"].as_str().unwrap();
-        assert!(name.starts_with("a: slope 1.000, p "), "{name}");
+        assert!(name.starts_with("slope 1.000, p "), "{name}");
         assert_eq!(line["line"]["color"], figure["data"][0]["marker"]["color"]);
     }
 

@@ -90,7 +90,7 @@ mod tests {
             let mut alone = SaeTrainer::new(kept.clone(), config).unwrap();
             alone.run_to_end().unwrap();
             assert_eq!(name, expected);
-            assert_eq!(saes[0].cfg.hook_z, true);
+            assert!(saes[0].cfg.hook_z);
             for (sae, alone) in saes.iter().zip(alone.saes().unwrap()) {
                 assert_eq!(weights(sae), weights(&alone));
             }
