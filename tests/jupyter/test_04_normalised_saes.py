@@ -11,6 +11,30 @@ PLOTLY = "application/vnd.plotly.v1+json"
 
 # A figure, and where it may lie: what seeds 1, 2 and 3 gave (behind it), and their range to either side.
 BANDS = {
+    "baseline, norm ratio": (0.749, 0.782),  # 0.7661 0.7641 0.7666
+    "baseline, L0": (60.003, 63.617),  # 61.25 62.37 61.73
+    "baseline, smallest L0": (0.590, 1.400),  # 0.86 0.93 1.13
+    "baseline, largest L0": (140, 149),  # 143.4 146.2 144
+    "baseline, p of L0 against the norm": (0, 1e-06),  # 2.111e-08 1.465e-08 2.237e-08
+    "baseline, r of L1 and L0": (0.929, 0.970),  # 0.9502 0.9511 0.9484
+    "baseline, reconstruction score": (0.730, 0.807),  # 0.7812 0.7554 0.7774
+    "baseline, KL": (0.699, 0.809),  # 0.7357 0.7723 0.7443
+    "baseline, scaled, norm ratio": (0.829, 0.867),  # 0.8499 0.8462 0.8467
+    "baseline, scaled, L0": (19.370, 21.500),  # 20.08 20.79 20.45
+    "baseline, scaled, smallest L0": (6.890, 8.600),  # 7.46 8.03 7.82
+    "baseline, scaled, largest L0": (32.080, 37.120),  # 33.76 35.44 34
+    "baseline, scaled, p of L0 against the norm": (0.3, 1.0),  # 0.8949 0.9334 0.9343
+    "baseline, scaled, r of L1 and L0": (-0.613, -0.157),  # -0.4459 -0.3091 -0.4613
+    "baseline, scaled, reconstruction score": (0.915, 0.975),  # 0.9549 0.935 0.9452
+    "baseline, scaled, KL": (0.109, 0.194),  # 0.1371 0.1654 0.1627
+    "NSAE, norm ratio": (0.795, 0.829),  # 0.8128 0.8118 0.8114
+    "NSAE, L0": (14.290, 15.550),  # 14.71 15.13 15.04
+    "NSAE, smallest L0": (10.860, 12.360),  # 11.36 11.82 11.86
+    "NSAE, largest L0": (16.120, 17.860),  # 16.7 17.28 17.07
+    "NSAE, p of L0 against the norm": (0.02, 0.6),  # 0.1837 0.1315 0.09519
+    "NSAE, r of L1 and L0": (0.537, 0.676),  # 0.5837 0.6301 0.603
+    "NSAE, reconstruction score": (0.882, 0.943),  # 0.9228 0.9026 0.9189
+    "NSAE, KL": (0.200, 0.257),  # 0.219 0.2382 0.2331
 }
 
 
