@@ -285,7 +285,8 @@ impl ActivationSource {
 
     /// The same activations, computed once and kept in memory, for several trainings on them
     /// ([`SaeTrainer::sweep`](super::SaeTrainer::sweep)) or many rounds: 4 bytes a number, which are 42 MB for
-    /// 41,000 tokens at a hook point of width 256. All positions are kept, also where a config asks to skip the first.
+    /// 41,000 tokens at a hook point of width 256. All positions are kept, also where a config asks to skip
+    /// the first.
     ///
     /// ```
     /// use ferrolens::model::HookedTransformer;

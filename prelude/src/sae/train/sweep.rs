@@ -37,33 +37,47 @@ impl SaeTrainer {
         source: &ActivationSource,
         configs: impl IntoIterator<Item = (N, TrainConfig)>,
     ) -> Result<Vec<(String, Vec<Sae>)>> {
-        let mut trainers = Vec::new();
-        let mut steps = 0;
-        for (name, config) in configs {
-            let name = name.into();
-            steps += config.steps;
-            // All are looked at before the first one is trained.
-            let trainer = Self::new(source.clone(), config)
+        let configs = configs
+            .into_iter()
+            .map(|(name, config)| (name.into(), config));
+        let configs: Vec<(String, TrainConfig)> = configs.collect();
+        // All are looked at before the first one is trained.
+        for (name, config) in &configs {
+            config
+                .check()
                 .map_err(|error| error.context(format!("{name:?}")))?;
-            trainers.push((name, trainer));
         }
-        if trainers.is_empty() {
+        if configs.is_empty() {
             return Err(Error::new(
                 "there is no config to train with: give at least one, as in `[(\"ReLU\", config)]`.",
             ));
         }
+        let steps: u64 = configs.iter().map(|(_, config)| config.steps).sum();
         let mut line = Progress::new(usize::try_from(steps).ok())
-            .labelled(format!("{} trainings, steps", trainers.len()))
+            .labelled(format!("{} trainings, steps", configs.len()))
             .after(LONG);
-        let mut swept = Vec::with_capacity(trainers.len());
-        for (name, mut trainer) in trainers {
-            trainer
-                .advance(trainer.config().steps, &mut line)
-                .map_err(|error| error.context(format!("{name:?}")))?;
-            swept.push((name, trainer.saes()?));
+        let mut swept = Vec::with_capacity(configs.len());
+        for (name, config) in configs {
+            let saes = trained(source, config, &mut line);
+            swept.push((
+                name.clone(),
+                saes.map_err(|error| error.context(format!("{name:?}")))?,
+            ));
         }
         Ok(swept)
     }
+}
+
+/// The trainer ends here: what its optimiser remembers is larger than what comes out.
+fn trained(
+    source: &ActivationSource,
+    config: TrainConfig,
+    line: &mut Progress,
+) -> Result<Vec<Sae>> {
+    let steps = config.steps;
+    let mut trainer = SaeTrainer::new(source.clone(), config)?;
+    trainer.advance(steps, line)?;
+    trainer.saes()
 }
 
 #[cfg(test)]
