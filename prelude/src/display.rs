@@ -4,7 +4,7 @@
 //! | --- | --- |
 //! | show a value in the middle of a cell | [`display()`] |
 //! | show HTML, Markdown, an image | [`Html`], [`Markdown`], [`Latex`], [`Svg`], [`Png`], [`Jpeg`], [`Json`] |
-//! | plot a tensor | [`heatmap`], [`line`](line()), [`bar`], [`scatter`], [`histogram`] |
+//! | plot a tensor | [`heatmap`], [`line`](line()), [`bar`], [`scatter`], [`scatter_groups`], [`histogram`], [`boxes`] |
 //! | colour tokens by a value | [`coloured_tokens`] |
 //! | see how far a loop is | [`progress`](progress()) |
 //! | show how far other work is | [`Progress`] |
@@ -15,6 +15,7 @@
 //! Tensors, data frames, series and plotly's [`Plot`](plotly::Plot) show themselves.
 
 mod attributions;
+mod comparisons;
 mod effects;
 mod escape;
 mod figure;
@@ -45,7 +46,8 @@ pub use library::init_plotly;
 pub use media::{Html, Javascript, Jpeg, Json, Latex, Markdown, Png, Svg};
 pub use numbers::Numbers;
 pub use plots::{
-    ColourScale, Normalise, PlotOptions, bar, heatmap, histogram, line, scatter, token_label,
+    ColourScale, Normalise, PlotOptions, bar, boxes, heatmap, histogram, line, scatter,
+    scatter_groups, token_label,
 };
 pub use tokens::{ColouredTokens, coloured_tokens};
 pub use training::LiveTraining;

@@ -1,4 +1,4 @@
-//! Numbers that know no model: kernels for the CPU, slices, factored matrices, top-k, sampling, means with intervals.
+//! Numbers that know no model: kernels for the CPU, slices, factored matrices, top-k, sampling, means with intervals, lines.
 
 // The names of a decomposition are its symbols.
 #![allow(non_snake_case)]
@@ -8,6 +8,7 @@ mod estimate;
 mod exp;
 mod factored;
 pub(crate) mod gradient;
+mod regression;
 mod rows;
 mod sample;
 mod slice;
@@ -16,6 +17,8 @@ mod softmax;
 pub use activation::gelu_new;
 pub use estimate::Estimate;
 pub use factored::{Eigenvalues, FactoredMatrix, Svd};
+pub use regression::LinearFit;
+pub(crate) use regression::shown as shown_p_value;
 pub(crate) use rows::{is_plain, update_rows};
 pub use sample::{Sampler, top_k_of};
 pub use slice::{Fill, Set, Span, Spans, set_at, set_slice};

@@ -39,6 +39,7 @@ pub use crate::analysis::EffectComparison;
 pub use crate::analysis::Effects;
 pub use crate::analysis::Norms;
 pub use crate::math::Estimate;
+pub use crate::math::LinearFit;
 
 // How far does the output move when an activation is pushed, and what is washed out?
 pub use crate::analysis::Direction;
@@ -61,6 +62,7 @@ pub use crate::sae::train::ActivationSource;
 pub use crate::sae::train::Penalty;
 pub use crate::sae::train::SaeTrainer;
 pub use crate::sae::train::TrainConfig;
+pub use crate::sae::train::TrainingCourse;
 
 // How good is an autoencoder, and what are its directions like?
 pub use crate::analysis::Composites;
@@ -68,6 +70,8 @@ pub use crate::analysis::CosineHistogram;
 pub use crate::analysis::covariance_matched_directions;
 pub use crate::analysis::isotropic_directions;
 pub use crate::sae::metrics::LossMetrics;
+pub use crate::sae::metrics::SaeComparison;
+pub use crate::sae::metrics::SaeEvaluation;
 pub use crate::sae::metrics::SaeMetrics;
 
 // What are the latents active on, over a corpus?
@@ -176,12 +180,14 @@ pub use crate::display::Normalise;
 pub use crate::display::Numbers;
 pub use crate::display::PlotOptions;
 pub use crate::display::bar;
+pub use crate::display::boxes;
 pub use crate::display::coloured_tokens;
 pub use crate::display::heatmap;
 pub use crate::display::histogram;
 pub use crate::display::init_plotly;
 pub use crate::display::line;
 pub use crate::display::scatter;
+pub use crate::display::scatter_groups;
 pub use plotly::Layout;
 pub use plotly::Plot;
 

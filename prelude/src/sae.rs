@@ -6,6 +6,7 @@
 //! | keep one | [`Sae::save`] |
 //! | know which latents are active | [`Sae::encode`], [`Sae::encode_latents`], [`Sae::encode_top`] |
 //! | know what they write | [`Sae::decode`], `sae.W_dec` |
+//! | know what some of them are worth | [`Sae::without_latents`] |
 //! | run a model through it, and change latents on the way | [`RunWithSaes`] |
 //! | know what is left | [`Sae::forward`], [`Sae::error`] |
 
@@ -20,6 +21,7 @@ mod gate;
 mod load;
 pub mod metrics;
 mod normalize;
+mod part;
 mod place;
 mod save;
 mod splice;

@@ -4,7 +4,9 @@
 //! Labels and titles are texts, never markup: a token `<br>` stays a token, white space at its
 //! ends is visible, and two positions with the same token stay two positions.
 
+mod boxes;
 mod colours;
+mod groups;
 mod heat;
 mod histogram;
 mod labels;
@@ -12,7 +14,9 @@ mod options;
 mod series;
 mod trace;
 
+pub use boxes::boxes;
 pub use colours::ColourScale;
+pub use groups::scatter_groups;
 pub use heat::heatmap;
 pub use histogram::histogram;
 pub use labels::token_label;

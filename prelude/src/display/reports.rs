@@ -6,7 +6,7 @@ use crate::analysis::{
     UpstreamEffects,
 };
 use crate::emit::{Bundle, Rich, text};
-use crate::sae::metrics::{DensityHistogram, LossReport, SaeReport};
+use crate::sae::metrics::{DensityHistogram, LossReport, SaeComparison, SaeReport};
 
 macro_rules! rich_as_table {
     ($($type:ty),* $(,)?) => {$(
@@ -26,6 +26,7 @@ rich_as_table!(
     Norms,
     SaeReport,
     LossReport,
+    SaeComparison,
     DensityHistogram,
     Composites,
     CosineHistogram,

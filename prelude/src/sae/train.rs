@@ -5,6 +5,8 @@
 //! | train on a model and texts | [`SaeTrainer::for_hook`], [`SaeTrainer::for_hooks`] |
 //! | train on activations that I have | [`SaeTrainer::new`] with an [`ActivationSource`] |
 //! | choose a gate, a loss, a schedule | [`TrainConfig`] |
+//! | train with several penalties, for a Pareto curve | [`SaeTrainer::sweep`] |
+//! | measure on other texts while it trains | [`SaeTrainer::run_measured`], a [`TrainingCourse`] |
 //! | train, stop, look, go on | [`SaeTrainer::run`], [`SaeTrainer::sae`], [`SaeTrainer::history`] |
 //! | go on after the notebook was closed | [`SaeTrainer::save_checkpoint`], [`SaeTrainer::load_checkpoint`] |
 
@@ -14,6 +16,7 @@ mod backward;
 mod buffer;
 mod checkpoint;
 mod config;
+mod course;
 mod dead;
 mod decoder;
 mod entries;
@@ -28,12 +31,14 @@ mod random;
 mod schedule;
 mod slices;
 mod source;
+mod sweep;
 mod trainer;
 
 pub use config::{
     BiasStart, DecoderNorm, GateTraining, JumpReluTraining, L0Loss, PenaltyScale, Resampling,
     TrainConfig,
 };
+pub use course::TrainingCourse;
 pub use history::{Metrics, Observer};
 pub use penalty::Penalty;
 pub use schedule::Decay;

@@ -35,6 +35,8 @@ pub struct PlotOptions {
     pub(super) hover_values: Vec<(String, Vec<f64>)>,
     pub(super) stacked: bool,
     pub(super) markers: bool,
+    pub(super) joined: bool,
+    pub(super) fitted: bool,
     pub(super) bins: Option<usize>,
     pub(super) normalise: Normalise,
     pub(super) width: Option<usize>,
@@ -80,6 +82,16 @@ impl PlotOptions {
     #[must_use]
     pub fn y_title(mut self, title: impl Into<String>) -> Self {
         self.y_title = title.into();
+        self
+    }
+
+    /// Titles of the axes, where nobody gave others.
+    pub(in crate::display) fn titles_where_none(mut self, x: &str, y: &str) -> Self {
+        for (title, new) in [(&mut self.x_title, x), (&mut self.y_title, y)] {
+            if title.is_empty() {
+                new.clone_into(title);
+            }
+        }
         self
     }
 
@@ -243,6 +255,21 @@ impl PlotOptions {
     #[must_use]
     pub fn markers(mut self, markers: bool) -> Self {
         self.markers = markers;
+        self
+    }
+
+    /// Joins the points of each group of a scatter plot, from left to right.
+    #[must_use]
+    pub fn joined(mut self, joined: bool) -> Self {
+        self.joined = joined;
+        self
+    }
+
+    /// Draws the line of least squares through each group of a scatter plot, with its p-value in the legend:
+    /// see [`LinearFit`](crate::math::LinearFit).
+    #[must_use]
+    pub fn fitted(mut self, fitted: bool) -> Self {
+        self.fitted = fitted;
         self
     }
 

@@ -268,7 +268,7 @@ fn hover_text(options: &PlotOptions) -> String {
     text + "<extra></extra>"
 }
 
-fn same_len(what: &str, count: usize, values: usize) -> Result<()> {
+pub(super) fn same_len(what: &str, count: usize, values: usize) -> Result<()> {
     if count == values {
         return Ok(());
     }

@@ -105,61 +105,31 @@ impl LossMetrics {
     /// # Errors
     /// The prompts do not fit the model, or predict nothing.
     pub fn update(&mut self, prompts: impl Into<Input>) -> Result<()> {
-        let prompts = prompts.into();
-        let prepared = self.model.prepare(&prompts, None, None)?;
-        let tokens = prepared.tokens.clone(); // [batch, pos]
-        let (batch, pos) = tokens.dims2()?;
-        let ids: Vec<Vec<u32>> = tokens.to_device(&candle_core::Device::Cpu)?.to_vec2()?;
-        let real = |row: usize, at: usize| {
-            let first = prepared.first.as_ref().map_or(0, |first| first[row]);
-            let end = prepared
-                .lengths
-                .as_ref()
-                .map_or(pos, |lengths| lengths[row]);
-            (first..end).contains(&at)
-        };
-        let counts =
-            |row: usize, at: usize| real(row, at) && !self.excluded.contains(&ids[row][at]);
-        let every = || (0..batch).flat_map(|row| (0..pos).map(move |at| (row, at)));
-        // The prediction at a position is of the next token.
-        let positions: Vec<bool> = every().map(|(row, at)| counts(row, at)).collect();
-        let predictions: Vec<bool> = every()
-            .map(|(row, at)| at + 1 < pos && counts(row, at) && real(row, at + 1))
-            .collect();
-        let counted = |mask: &[bool]| mask.iter().filter(|counts| **counts).count() as u64;
-        if counted(&predictions) == 0 {
-            return Err(Error::new(
-                "the prompts predict no token that counts, so they have no loss: give longer ones.",
-            ));
-        }
-        let clean = log_probabilities(self.model.run(&prompts))?;
-        let of = |new: &Tensor| -> Result<(f64, f64)> {
-            let targets = Tensor::cat(
-                &[&tokens.narrow(1, 1, pos - 1)?, &tokens.narrow(1, 0, 1)?],
-                1,
-            )?;
-            let chosen = new.gather(&targets.unsqueeze(D::Minus1)?.contiguous()?, D::Minus1)?;
-            let divergence = (clean.exp()? * (&clean - new)?)?.sum(D::Minus1)?;
-            Ok((
-                -sum(&chosen.squeeze(D::Minus1)?, &predictions)?,
-                sum(&divergence, &positions)?,
-            ))
-        };
-        let ablated = |mean: bool| -> Result<Tensor> {
+        let clean = Clean::of(&self.model, prompts.into(), &self.excluded)?;
+        let ablated = self.ablated(&clean)?;
+        self.add(&clean, ablated)
+    }
+
+    /// What zeros and the mean at the hook point do to these predictions, whatever the autoencoder is.
+    pub(super) fn ablated(&self, clean: &Clean) -> Result<[Outcome; 2]> {
+        let of = |mean: bool| {
             let hooks = self.ablation(mean);
-            log_probabilities(self.model.run(&prompts).hooks(&hooks))
+            clean.against(&log_probabilities(
+                self.model.run(&clean.prompts).hooks(&hooks),
+            )?)
         };
-        let found = [
-            of(&clean)?,
-            of(&ablated(false)?)?,
-            of(&ablated(true)?)?,
-            of(&log_probabilities(self.spliced.run(&prompts))?)?,
-        ];
-        self.sums.predictions += counted(&predictions);
-        self.sums.positions += counted(&positions);
-        for (at, (loss, divergence)) in found.into_iter().enumerate() {
-            self.sums.losses[at] += loss;
-            self.sums.divergences[at] += divergence;
+        Ok([of(false)?, of(true)?])
+    }
+
+    /// With these prompts too, of which it is known what zeros and the mean do: one run of the model.
+    pub(super) fn add(&mut self, clean: &Clean, [zero, mean]: [Outcome; 2]) -> Result<()> {
+        let recon = clean.against(&log_probabilities(self.spliced.run(&clean.prompts))?)?;
+        let found = [clean.own, zero, mean, recon];
+        self.sums.predictions += clean.count_predictions();
+        self.sums.positions += counted(&clean.positions);
+        for (at, outcome) in found.into_iter().enumerate() {
+            self.sums.losses[at] += outcome.loss;
+            self.sums.divergences[at] += outcome.divergence;
         }
         Ok(())
     }
@@ -215,6 +185,125 @@ impl LossMetrics {
             kl_recon,
         })
     }
+}
+
+/// Sums over some predictions.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Outcome {
+    loss: f64,
+    divergence: f64,
+}
+
+/// What a model predicts for some prompts as it is, and which of these predictions count.
+pub(super) struct Clean {
+    pub(super) prompts: Input,
+    /// `[batch, pos]`.
+    tokens: Tensor,
+    /// Whether the prediction at a position counts, which is of the next token.
+    predictions: Vec<bool>,
+    /// Whether a position is a real token that is not left out.
+    positions: Vec<bool>,
+    /// `[batch, pos, d_vocab]`.
+    log_probabilities: Tensor,
+    /// Of these predictions themselves.
+    own: Outcome,
+}
+
+impl Clean {
+    pub(super) fn of(model: &HookedTransformer, prompts: Input, excluded: &[u32]) -> Result<Self> {
+        let run = model.run(&prompts);
+        Self::after(model, prompts, excluded, log_probabilities(run)?)
+    }
+
+    /// The same where a run has given the logits already.
+    pub(super) fn from_logits(
+        model: &HookedTransformer,
+        prompts: Input,
+        excluded: &[u32],
+        logits: &Tensor,
+    ) -> Result<Self> {
+        let log_probabilities = log_softmax(&logits.to_dtype(DType::F32)?)?;
+        Self::after(model, prompts, excluded, log_probabilities)
+    }
+
+    fn after(
+        model: &HookedTransformer,
+        prompts: Input,
+        excluded: &[u32],
+        log_probabilities: Tensor,
+    ) -> Result<Self> {
+        let prepared = model.prepare(&prompts, None, None)?;
+        let tokens = prepared.tokens.clone(); // [batch, pos]
+        let (batch, pos) = tokens.dims2()?;
+        let ids: Vec<Vec<u32>> = tokens.to_device(&candle_core::Device::Cpu)?.to_vec2()?;
+        let real = |row: usize, at: usize| {
+            let first = prepared.first.as_ref().map_or(0, |first| first[row]);
+            let end = prepared
+                .lengths
+                .as_ref()
+                .map_or(pos, |lengths| lengths[row]);
+            (first..end).contains(&at)
+        };
+        let counts = |row: usize, at: usize| real(row, at) && !excluded.contains(&ids[row][at]);
+        let every = || (0..batch).flat_map(|row| (0..pos).map(move |at| (row, at)));
+        let positions: Vec<bool> = every().map(|(row, at)| counts(row, at)).collect();
+        let predictions: Vec<bool> = every()
+            .map(|(row, at)| at + 1 < pos && counts(row, at) && real(row, at + 1))
+            .collect();
+        if counted(&predictions) == 0 {
+            return Err(Error::new(
+                "the prompts predict no token that counts, so they have no loss: give longer ones.",
+            ));
+        }
+        let nothing = Outcome {
+            loss: 0.,
+            divergence: 0.,
+        };
+        let mut clean = Self {
+            prompts,
+            tokens,
+            predictions,
+            positions,
+            log_probabilities,
+            own: nothing,
+        };
+        clean.own = clean.against(&clean.log_probabilities)?;
+        Ok(clean)
+    }
+
+    /// The loss of other predictions, and how far they are from these.
+    fn against(&self, new: &Tensor) -> Result<Outcome> {
+        let pos = self.tokens.dim(1)?;
+        let clean = &self.log_probabilities;
+        let following = [
+            &self.tokens.narrow(1, 1, pos - 1)?,
+            &self.tokens.narrow(1, 0, 1)?,
+        ];
+        let targets = Tensor::cat(&following, 1)?;
+        let chosen = new.gather(&targets.unsqueeze(D::Minus1)?.contiguous()?, D::Minus1)?;
+        let divergence = (clean.exp()? * (clean - new)?)?.sum(D::Minus1)?;
+        Ok(Outcome {
+            loss: -sum(&chosen.squeeze(D::Minus1)?, &self.predictions)?,
+            divergence: sum(&divergence, &self.positions)?,
+        })
+    }
+
+    pub(super) fn count_predictions(&self) -> u64 {
+        counted(&self.predictions)
+    }
+
+    /// 1 at each position that counts, else 0, `[batch * pos]`.
+    pub(super) fn mask(&self) -> Result<Tensor> {
+        let mask = self.positions.iter().map(|counts| u8::from(*counts));
+        Ok(Tensor::new(
+            mask.collect::<Vec<u8>>(),
+            &candle_core::Device::Cpu,
+        )?)
+    }
+}
+
+fn counted(mask: &[bool]) -> u64 {
+    mask.iter().filter(|counts| **counts).count() as u64
 }
 
 /// `[batch, pos, d_vocab]`, in `f32`.

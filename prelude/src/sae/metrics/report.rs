@@ -4,6 +4,9 @@ use super::density::Density;
 use crate::error::Result;
 use polars::prelude::{Column, DataFrame};
 
+/// A measure's name, value and formula.
+pub(super) type Measured = (&'static str, f64, &'static str);
+
 /// What [`SaeMetrics`](super::SaeMetrics) found. `x` is what is to be reconstructed: what a transcoder is to write.
 #[derive(Clone, Debug, PartialEq)]
 pub struct SaeReport {
@@ -48,7 +51,12 @@ impl SaeReport {
     /// # Errors
     /// There is no room for it.
     pub fn to_df(&self) -> Result<DataFrame> {
-        let rows = [
+        table(&self.measures())
+    }
+
+    /// Every measure with its name and formula.
+    pub(super) fn measures(&self) -> Vec<Measured> {
+        vec![
             ("tokens", self.tokens as f64, ""),
             ("L0", self.l0, "E Σ [a_i ≠ 0]"),
             ("L1", self.l1, "E Σ |a_i|"),
@@ -83,8 +91,7 @@ impl SaeReport {
                 self.density.fraction_alive(),
                 "latents ever active / d_sae",
             ),
-        ];
-        table(&rows)
+        ]
     }
 }
 
@@ -133,7 +140,12 @@ impl LossReport {
     /// # Errors
     /// There is no room for it.
     pub fn to_df(&self) -> Result<DataFrame> {
-        let rows = [
+        table(&self.measures())
+    }
+
+    /// Every measure with its name and formula.
+    pub(super) fn measures(&self) -> Vec<Measured> {
+        vec![
             ("loss, clean", self.clean, "E -log p(next token)"),
             ("loss, zero ablation", self.zero, ""),
             ("loss, mean ablation", self.mean, ""),
@@ -156,13 +168,12 @@ impl LossReport {
                 self.kl_recovered(),
                 "(KL zero - KL recon) / KL zero",
             ),
-        ];
-        table(&rows)
+        ]
     }
 }
 
 /// One row a measure: its name, value and formula.
-fn table(rows: &[(&str, f64, &str)]) -> Result<DataFrame> {
+fn table(rows: &[Measured]) -> Result<DataFrame> {
     let names: Vec<&str> = rows.iter().map(|row| row.0).collect();
     let values: Vec<f64> = rows.iter().map(|row| row.1).collect();
     let formulas: Vec<&str> = rows.iter().map(|row| row.2).collect();

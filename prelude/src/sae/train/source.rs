@@ -283,6 +283,58 @@ impl ActivationSource {
         })
     }
 
+    /// The same activations, computed once and kept in memory, for several trainings on them
+    /// ([`SaeTrainer::sweep`](super::SaeTrainer::sweep)) or many rounds: 4 bytes a number, which are 42 MB for
+    /// 41,000 tokens at a hook point of width 256. All positions are kept, also where a config asks to skip
+    /// the first.
+    ///
+    /// ```
+    /// use ferrolens::model::HookedTransformer;
+    /// use ferrolens::sae::train::ActivationSource;
+    /// let model = HookedTransformer::from_pretrained("stories-2l")?;
+    /// let source = ActivationSource::of_text(&model, "blocks.*.hook_resid_post", ["Once upon a time"])?;
+    /// let kept = source.clone().in_memory()?;
+    /// assert_eq!((kept.hooks(), kept.len()), (source.hooks(), source.len()));
+    /// # Ok::<(), ferrolens::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// The activations are those of a function or a stream, which may have no end; the user stopped the cell.
+    pub fn in_memory(mut self) -> Result<Self> {
+        match self.kind {
+            Kind::Tensors(..) => return Ok(self),
+            Kind::Model { .. } => {}
+            Kind::Function(..) => {
+                return Err(Error::new(
+                    "activations of a function or a stream may have no end, so they cannot be kept in \
+                     memory: use `stream.cached()?`, or `ActivationSource::of_tokens`.",
+                ));
+            }
+        }
+        let config = TrainConfig::relu(1);
+        let total = self.len().unwrap_or(0);
+        let mut parts: Vec<Vec<Tensor>> = vec![Vec::new(); self.places.len()];
+        let (mut position, mut count) = (0, 0);
+        // A round has each sequence once.
+        while count < total {
+            check_interrupt()?;
+            let Some(batch) = self.batch(position, &config)? else {
+                break;
+            };
+            position += 1;
+            count += batch.first().map_or(Ok(0), |first| first.dim(0))?;
+            for (parts, activations) in parts.iter_mut().zip(batch) {
+                parts.push(activations);
+            }
+        }
+        let tensors: Result<Vec<Tensor>> = parts
+            .into_iter()
+            .map(|parts| Ok(Tensor::cat(&parts, 0)?))
+            .collect();
+        self.kind = Kind::Tensors(tensors?, None);
+        Ok(self)
+    }
+
     /// The same with a name for the data, which goes into the configs of trained autoencoders.
     #[must_use]
     pub fn dataset(mut self, name: impl Into<String>) -> Self {
@@ -430,7 +482,9 @@ impl ActivationSource {
         let mut rows = None;
         let mut checked = Vec::with_capacity(batch.len());
         for (place, activation) in places.iter().zip(&batch) {
-            let activation = flat(&place.hook, activation, place.heads)?;
+            // Kept in memory, heads are side by side already.
+            let heads = place.heads && activation.rank() > 2;
+            let activation = flat(&place.hook, activation, heads)?;
             let activation = activation.to_device(&device)?;
             let (count, width) = activation.dims2()?;
             if width != place.width {

@@ -18,7 +18,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 /// A training that takes longer shows how far it is.
-const LONG: Duration = Duration::from_secs(2);
+pub(super) const LONG: Duration = Duration::from_secs(2);
 
 /// Trains one autoencoder, or one for each of several hook points on the same forward passes.
 ///
@@ -194,20 +194,29 @@ impl SaeTrainer {
     /// The user stopped the cell, the loss is not finite, the activations do not fit, or a log or checkpoint
     /// cannot be written. The trainer stays as it was after its last whole step.
     pub fn run(&mut self, steps: u64) -> Result<()> {
-        let end = self.step + steps;
-        let mut outcome = Ok(());
         let mut line = Progress::new(usize::try_from(steps).ok())
             .labelled("training, steps")
             .after(LONG);
-        while outcome.is_ok() && self.step < end {
-            outcome = self.one_step();
-            line.advance(usize::from(outcome.is_ok()));
-        }
+        let outcome = self.advance(steps, &mut line);
         drop(line);
+        self.pause();
+        outcome
+    }
+
+    /// Takes so many more steps, and says so on a line that may be another's too.
+    pub(super) fn advance(&mut self, steps: u64, line: &mut Progress) -> Result<()> {
+        for _ in 0..steps {
+            self.one_step()?;
+            line.advance(1);
+        }
+        Ok(())
+    }
+
+    /// Tells observers that there are no more steps for now.
+    pub(super) fn pause(&mut self) {
         for observer in &mut self.observers {
             observer.on_pause();
         }
-        outcome
     }
 
     /// Takes the steps that are left of those planned in the config.

@@ -80,13 +80,13 @@ impl Boxes {
                 .1
                 .push(value);
         }
-        let points = trace.json["boxpoints"]
-            .as_str()
-            .unwrap_or("outliers")
-            .to_owned();
+        let points = match &trace.json["boxpoints"] {
+            Value::Bool(false) => "false",
+            words => words.as_str().unwrap_or("outliers"),
+        };
         let boxes = groups
             .into_values()
-            .filter_map(|(place, values)| Summary::new(place + shift, values, &points))
+            .filter_map(|(place, values)| Summary::new(place + shift, values, points))
             .collect();
         let json = trace.json;
         let colour = Colour::read(&json["line"]["color"])
@@ -240,5 +240,7 @@ mod tests {
         assert_eq!(summary.beyond, [100.0]);
         assert_eq!(summary.mean, 22.0);
         assert_eq!(Summary::new(0.0, Vec::new(), "outliers"), None);
+        let whole = Summary::new(0.0, vec![1.0, 2.0, 3.0, 4.0, 100.0], "false").expect("values");
+        assert_eq!((whole.whiskers, whole.beyond), ((1.0, 100.0), vec![]));
     }
 }
