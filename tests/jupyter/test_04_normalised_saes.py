@@ -12,6 +12,7 @@ PLOTLY = "application/vnd.plotly.v1+json"
 # A figure, and where it may lie: what seeds 1, 2 and 3 gave (behind it), and their range to either side.
 BANDS = {
     "baseline, norm ratio": (0.749, 0.782),  # 0.7661 0.7641 0.7666
+    "baseline, relative reconstruction bias": (0.845, 0.882),  # 0.8647 0.8643 0.8618
     "baseline, L0": (60.003, 63.617),  # 61.25 62.37 61.73
     "baseline, smallest L0": (0.590, 1.400),  # 0.86 0.93 1.13
     "baseline, largest L0": (140, 149),  # 143.4 146.2 144
@@ -20,6 +21,7 @@ BANDS = {
     "baseline, reconstruction score": (0.730, 0.807),  # 0.7812 0.7554 0.7774
     "baseline, KL": (0.699, 0.809),  # 0.7357 0.7723 0.7443
     "baseline, scaled, norm ratio": (0.829, 0.867),  # 0.8499 0.8462 0.8467
+    "baseline, scaled, relative reconstruction bias": (0.883, 0.921),  # 0.9033 0.9017 0.9009
     "baseline, scaled, L0": (19.370, 21.500),  # 20.08 20.79 20.45
     "baseline, scaled, smallest L0": (6.890, 8.600),  # 7.46 8.03 7.82
     "baseline, scaled, largest L0": (32.080, 37.120),  # 33.76 35.44 34
@@ -28,6 +30,7 @@ BANDS = {
     "baseline, scaled, reconstruction score": (0.915, 0.975),  # 0.9549 0.935 0.9452
     "baseline, scaled, KL": (0.109, 0.194),  # 0.1371 0.1654 0.1627
     "NSAE, norm ratio": (0.795, 0.829),  # 0.8128 0.8118 0.8114
+    "NSAE, relative reconstruction bias": (0.875, 0.914),  # 0.8941 0.8965 0.8931
     "NSAE, L0": (14.290, 15.550),  # 14.71 15.13 15.04
     "NSAE, smallest L0": (10.860, 12.360),  # 11.36 11.82 11.86
     "NSAE, largest L0": (16.120, 17.860),  # 16.7 17.28 17.07
@@ -35,6 +38,18 @@ BANDS = {
     "NSAE, r of L1 and L0": (0.537, 0.676),  # 0.5837 0.6301 0.603
     "NSAE, reconstruction score": (0.882, 0.943),  # 0.9228 0.9026 0.9189
     "NSAE, KL": (0.200, 0.257),  # 0.219 0.2382 0.2331
+    "reconstruction score at L0 20, ReLU, first block": (0.943, 0.994),  # 0.9744 0.9623 0.9707
+    "reconstruction score at L0 20, NSAE, first block": (0.939, 0.988),  # 0.9689 0.9588 0.9656
+    "reconstruction score at L0 20, ReLU, last block": (0.932, 0.986),  # 0.9663 0.9518 0.9638
+    "reconstruction score at L0 20, NSAE, last block": (0.928, 0.989),  # 0.9686 0.9481 0.9597
+    "alive at the end, NSAE": (0.754, 0.830),  # 0.7793 0.7969 0.8047
+    "largest norm over the median": (1.335, 1.587),  # 1.419 1.434 1.503
+    "direction vectors": (123, 174),  # 155 140 157
+    "KL without nothing": (0.193, 0.318),  # 0.2349 0.2765 0.2602
+    "KL without pillars": (0.278, 0.379),  # 0.3314 0.3451 0.3116
+    "KL without direction vectors": (0.473, 0.756),  # 0.6615 0.5822 0.5674
+    "KL without most often active": (0.265, 0.464),  # 0.3317 0.398 0.3343
+    "KL without every so many": (0.234, 0.329),  # 0.2658 0.2975 0.274
 }
 
 

@@ -80,6 +80,19 @@ fn pushes_are_those_of_hooks_on_whole_runs() {
 }
 
 #[test]
+fn a_prompt_may_be_one_token() {
+    let model = model();
+    let prompts = Corpus::from_tokens(vec![vec![40], vec![41], vec![7, 8, 9]], None).unwrap();
+    for point in ["blocks.0.hook_resid_pre", "blocks.1.hook_resid_mid"] {
+        let sensitivity = model.sensitivity(&prompts, point).unwrap();
+        let towards = [("towards", Direction::TowardsAnother)];
+        let curves = sensitivity.push(&towards, &[0., 2.], 1).unwrap();
+        let curve = curves.get("towards").unwrap();
+        assert!(curve.kl.iter().all(|kl| kl[0].abs() < 1e-5 && kl[1] > 0.));
+    }
+}
+
+#[test]
 fn a_scope_stays_in_place() {
     let zero = Intervention::scale("blocks.1.hook_attn_out", 0.5);
     let model = model().with_hooks(&zero);

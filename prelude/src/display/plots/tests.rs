@@ -186,3 +186,22 @@ fn a_histogram_may_be_cut_and_seen_through() {
         serde_json::json!([0.0, 2.0])
     );
 }
+
+#[test]
+fn a_band_has_two_edges_for_every_value() {
+    let options = PlotOptions::new()
+        .band(&[0., 1.], &[2., 3.])
+        .expect("a band");
+    let plot = line(&[("mean", [1., 2.])], options).expect("a line");
+    let json: Value = serde_json::from_str(&plot.to_json()).expect("JSON");
+    assert_eq!(json["data"].as_array().map(Vec::len), Some(3));
+    assert_eq!(json["data"][0]["fill"], "none");
+    assert_eq!(json["data"][1]["fill"], "tonexty");
+    assert_eq!(json["data"][2]["name"], "mean");
+    let options = PlotOptions::new().band(&[0.], &[2., 3.]).expect("a band");
+    let error = line(&[("mean", [1., 2.])], options)
+        .err()
+        .expect("too few edges");
+    let error = error.to_string();
+    assert!(error.contains("edges of the band"), "{error}");
+}
