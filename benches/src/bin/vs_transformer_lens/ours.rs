@@ -1,0 +1,253 @@
+//! The Rust side: a worker that answers the same commands as `theirs.py`.
+
+use candle_core::{D, Device, Tensor};
+use ferrolens::analysis::Sweep;
+use ferrolens::data::Corpus;
+use ferrolens::intervene::{Intervention, Removal};
+use ferrolens::model::{HookedTransformer, ResidOptions};
+use ferrolens::sae::train::{ActivationSource, BiasStart, SaeTrainer, TrainConfig};
+use ferrolens::sae::{Gate, Sae, SaeConfig};
+use ferrolens::{Error, Result};
+use serde_json::{Value, json};
+use std::io::BufRead;
+use std::path::{Path, PathBuf};
+use std::time::Instant;
+
+/// What is timed.
+type Work = Box<dyn FnMut() -> Result<Found>>;
+
+/// What came of it, and is only looked at outside the time.
+enum Found {
+    Logits(Tensor),
+    LogitsAndPattern(Tensor, Tensor),
+    Sampled(Tensor),
+    All(Tensor),
+    Numbers(Vec<f64>),
+}
+
+/// Answers commands until its input ends.
+pub fn work(folder: PathBuf) -> Result<()> {
+    let mut current: Option<(Value, Work, Vec<f64>)> = None;
+    for line in std::io::stdin().lock().lines() {
+        let answer = answer(&folder, &line?, &mut current);
+        let answer = answer.unwrap_or_else(|error| json!({"error": error.to_string()}));
+        println!("{answer}");
+    }
+    Ok(())
+}
+
+fn answer(
+    folder: &Path,
+    line: &str,
+    current: &mut Option<(Value, Work, Vec<f64>)>,
+) -> Result<Value> {
+    let mut command: Value =
+        serde_json::from_str(line).map_err(|error| Error::new(error.to_string()))?;
+    let repeats = command["repeats"].take().as_u64().unwrap_or(1);
+    if current.as_ref().is_none_or(|(case, ..)| *case != command) {
+        *current = None;
+        // The largest resident size is counted from here.
+        let _ = std::fs::write("/proc/self/clear_refs", "5");
+        let mut work = prepare(folder, &command)?;
+        let values = work()?.values()?;
+        *current = Some((command, work, values));
+    }
+    let Some((_, work, values)) = current else {
+        return Err(Error::new("there is no case."));
+    };
+    let mut seconds = Vec::new();
+    for _ in 0..repeats {
+        let started = Instant::now();
+        let found = work()?;
+        seconds.push(started.elapsed().as_secs_f64());
+        drop(found);
+    }
+    Ok(json!({"seconds": seconds, "values": values, "peak_mb": peak_mb("self")}))
+}
+
+fn prepare(folder: &Path, command: &Value) -> Result<Work> {
+    let text = |name: &str| command[name].as_str().unwrap_or_default().to_owned();
+    let size = |name: &str| command[name].as_u64().unwrap_or_default() as usize;
+    let model = || -> Result<HookedTransformer> {
+        let path = folder.join(text("model"));
+        HookedTransformer::from_pretrained(&path.to_string_lossy())
+    };
+    let tokens = |model: &HookedTransformer| -> Result<Tensor> {
+        let (batch, pos) = (size("batch"), size("pos"));
+        let ids = tokens_of(batch * pos, model.config().d_vocab, 0);
+        Ok(Tensor::from_vec(ids, (batch, pos), &Device::Cpu)?)
+    };
+    let sae = || sae(folder, &text("sae"), &text("point"));
+    Ok(match text("kind").as_str() {
+        "forward" => {
+            let model = model()?;
+            let tokens = tokens(&model)?;
+            Box::new(move || Ok(Found::Logits(model.forward(&tokens)?)))
+        }
+        "cache" => {
+            let model = model()?;
+            let tokens = tokens(&model)?;
+            Box::new(move || {
+                let (logits, cache) = model.run_with_cache(&tokens, ())?;
+                Ok(Found::LogitsAndPattern(logits, cache.get(("pattern", -1))?))
+            })
+        }
+        "one_name" => {
+            let (model, point) = (model()?, text("point"));
+            let tokens = tokens(&model)?;
+            Box::new(move || {
+                let cache = model.cache_only(&tokens, point.as_str())?;
+                Ok(Found::Sampled(cache.get(point.as_str())?))
+            })
+        }
+        "ablated" => {
+            let model = model()?;
+            let tokens = tokens(&model)?;
+            let removal = Intervention::remove_latents(&sae()?, [0u32], Removal::AtOnce)?;
+            Box::new(move || Ok(Found::Logits(model.run_with_hooks(&tokens, &removal)?)))
+        }
+        "loss_at" => {
+            let model = model()?;
+            let tokens = tokens(&model)?;
+            let removal = Intervention::remove_latents(&sae()?, [0u32], Removal::AtOnce)?;
+            Box::new(move || Ok(Found::All(model.run(&tokens).hooks(&removal).loss_at(-1)?)))
+        }
+        "decomposition" => {
+            let model = model()?;
+            let tokens = tokens(&model)?;
+            let answer = tokens_of(1, model.config().d_vocab, 0)[0];
+            Box::new(move || {
+                let kept = [
+                    "*.hook_z",
+                    "*.hook_mlp_out",
+                    "*embed",
+                    "ln_final.hook_scale",
+                ];
+                let cache = model.run(&tokens).cache(kept).pos_slice(-1).cache_only()?;
+                let options = ResidOptions::new().expand_neurons(false).pos_slice(-1);
+                let parts = cache.get_full_resid_decomposition(&options)?;
+                let attrs = cache.logit_attrs(&parts.components, answer, None, -1)?;
+                Ok(Found::All(attrs))
+            })
+        }
+        "sae" => {
+            let sae = sae()?;
+            let x = input(folder, &sae.cfg.d_in.to_string())?;
+            Box::new(move || Ok(Found::Sampled(sae.forward(&x)?)))
+        }
+        "sweep" => {
+            let (model, sae) = (model()?, sae()?);
+            let (mut rows, mut start) = (Vec::new(), 0);
+            for length in command["lengths"].as_array().into_iter().flatten() {
+                let length = length.as_u64().unwrap_or_default() as usize;
+                rows.push(tokens_of(length, model.config().d_vocab, start));
+                start += length;
+            }
+            let corpus = Corpus::from_tokens(rows, None)?;
+            Box::new(move || {
+                let sweep = Sweep::new().top(1).keep_maxima().no_cache();
+                let found = sweep.run(&model, &sae, &corpus)?.max_activations()?;
+                Ok(Found::Sampled(found.values.max(0)?))
+            })
+        }
+        "train" => {
+            let mut sae = sae()?;
+            sae.b_enc = Tensor::full(-2.33f32, sae.cfg.d_sae, &Device::Cpu)?;
+            let source = ActivationSource::of_tensor("x", &input(folder, "train")?)?;
+            let config = TrainConfig::relu(sae.cfg.d_sae)
+                .l1(0.05)
+                .batch_size(4096)
+                .bias_start(BiasStart::Zeros)
+                .log_every(1);
+            let mut trainer = SaeTrainer::new(source, config)?;
+            trainer.start_from(&sae)?;
+            drop(sae);
+            Box::new(move || {
+                trainer.run(1)?;
+                let first = trainer.metrics().first().map(|metrics| metrics.loss);
+                Ok(Found::Numbers(first.into_iter().collect()))
+            })
+        }
+        other => return Err(Error::new(format!("the kind `{other}` is not known."))),
+    })
+}
+
+/// The tokens that `theirs.py` takes too.
+fn tokens_of(count: usize, vocabulary: usize, start: usize) -> Vec<u32> {
+    let token = |at: usize| ((31 + at * 7919 + (at * at % 1009) * 31) % vocabulary) as u32;
+    (start..start + count).map(token).collect()
+}
+
+#[allow(non_snake_case)]
+fn sae(folder: &Path, name: &str, point: &str) -> Result<Sae> {
+    let path = folder.join("sae").join(format!("{name}.safetensors"));
+    let mut weights = candle_core::safetensors::load(path, &Device::Cpu)?;
+    let mut take = |name: &str| {
+        let weight = weights.remove(name);
+        weight.ok_or_else(|| Error::new(format!("the autoencoder has no `{name}`.")))
+    };
+    let (W_enc, b_enc) = (take("W_enc")?, take("b_enc")?);
+    let (W_dec, b_dec) = (take("W_dec")?, take("b_dec")?);
+    let (d_in, d_sae) = W_enc.dims2()?;
+    let mut cfg = SaeConfig::new(d_in, d_sae);
+    if !point.is_empty() {
+        cfg = cfg.hook_name(point);
+    }
+    Sae::new(cfg, W_enc, b_enc, W_dec, b_dec, Gate::Relu)
+}
+
+fn input(folder: &Path, name: &str) -> Result<Tensor> {
+    let path = folder.join("sae/inputs.safetensors");
+    let found = candle_core::safetensors::load(path, &Device::Cpu)?.remove(name);
+    found.ok_or_else(|| Error::new(format!("there is no input `{name}`.")))
+}
+
+impl Found {
+    /// The values that the sides are compared by.
+    fn values(&self) -> Result<Vec<f64>> {
+        match self {
+            Self::Logits(logits) => of_logits(logits),
+            Self::LogitsAndPattern(logits, pattern) => {
+                let mut values = of_logits(logits)?;
+                let queries = pattern.dim(2)?;
+                let row = pattern.get(0)?.get(0)?.get(queries - 1)?; // [key]
+                values.extend(numbers(&row)?);
+                Ok(values)
+            }
+            Self::Sampled(tensor) => sampled(tensor),
+            Self::All(tensor) => numbers(tensor),
+            Self::Numbers(numbers) => Ok(numbers.clone()),
+        }
+    }
+}
+
+/// Logits of the first and the last position, each about its mean.
+fn of_logits(logits: &Tensor) -> Result<Vec<f64>> {
+    let flat = logits.flatten_to(D::Minus2)?; // [positions, d_vocab]
+    let mut values = Vec::new();
+    for row in [0, flat.dim(0)? - 1] {
+        let row = flat.get(row)?;
+        values.extend(sampled(&row.broadcast_sub(&row.mean_keepdim(0)?)?)?);
+    }
+    Ok(values)
+}
+
+fn sampled(tensor: &Tensor) -> Result<Vec<f64>> {
+    let all = numbers(tensor)?;
+    let step = (all.len() / 64).max(1);
+    Ok(all.into_iter().step_by(step).take(64).collect())
+}
+
+fn numbers(tensor: &Tensor) -> Result<Vec<f64>> {
+    let values: Vec<f32> = tensor.flatten_all()?.to_vec1()?;
+    Ok(values.into_iter().map(f64::from).collect())
+}
+
+/// The largest resident size of a process, in MB.
+pub fn peak_mb(process: &str) -> f64 {
+    let status = std::fs::read_to_string(format!("/proc/{process}/status")).unwrap_or_default();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+    let kilobytes =
+        line.and_then(|line| line.trim().strip_suffix(" kB")?.trim().parse::<f64>().ok());
+    kilobytes.map_or(f64::NAN, |kilobytes| kilobytes * 1024. / 1e6)
+}
