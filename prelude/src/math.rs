@@ -19,7 +19,7 @@ pub use estimate::Estimate;
 pub use factored::{Eigenvalues, FactoredMatrix, Svd};
 pub use regression::LinearFit;
 pub(crate) use regression::shown as shown_p_value;
-pub(crate) use rows::{is_plain, update_rows};
+pub(crate) use rows::{is_plain, rows_to, update_rows};
 pub use sample::{Sampler, top_k_of};
 pub use slice::{Fill, Set, Span, Spans, set_at, set_slice};
 pub(crate) use softmax::{causal_scores, causal_softmax};

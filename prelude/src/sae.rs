@@ -16,6 +16,7 @@
 mod autoencoder;
 mod config;
 mod encode;
+mod few;
 mod fold;
 mod gate;
 mod load;

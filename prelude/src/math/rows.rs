@@ -47,6 +47,24 @@ pub(crate) fn reduce_rows(
     x.contiguous()?.apply_op1_no_bwd(&kernel)
 }
 
+/// A tensor with another last dimension, `function(row, new row)` for each row; a new row begins as zeros.
+pub(crate) fn rows_to(
+    x: &Tensor,
+    out_width: usize,
+    name: &'static str,
+    function: impl Fn(&[f32], &mut [f32]) + Send + Sync,
+) -> Result<Tensor> {
+    let width = x.dims().last().copied().unwrap_or(1);
+    let function = |_: usize, row: &[f32], out: &mut [f32]| function(row, out);
+    let kernel = Rows {
+        name,
+        width,
+        out_width,
+        function,
+    };
+    x.contiguous()?.apply_op1_no_bwd(&kernel)
+}
+
 /// Overwrites a contiguous tensor that nobody else holds, `function(index, row)` for rows of the last
 /// dimension. A large fresh tensor costs more than most functions, as its memory is mapped anew.
 pub(crate) fn update_rows(

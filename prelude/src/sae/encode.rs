@@ -1,6 +1,7 @@
 //! From activations to latents and back.
 
 use super::autoencoder::Sae;
+use super::few::add_up;
 use super::gate::Scale;
 use super::normalize::Normalized;
 use super::top_acts::TopActs;
@@ -176,7 +177,11 @@ impl Sae {
         }
         let acts = acts.to_dtype(self.dtype())?;
         let coefficients = self.gate.coefficients(&acts, &self.scale())?;
-        Ok(times(&coefficients, &self.W_dec)?.broadcast_add(&self.b_dec)?)
+        let written = match add_up(&coefficients, &self.W_dec)? {
+            Some(written) => written,
+            None => times(&coefficients, &self.W_dec)?,
+        };
+        Ok(written.broadcast_add(&self.b_dec)?)
     }
 
     /// The reconstruction in the scale, shape and type of the input.
