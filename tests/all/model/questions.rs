@@ -383,9 +383,12 @@ fn the_next_tokens_as_a_table() {
                 assert!((a.unwrap() - b.unwrap()).abs() < 1e-3, "{row}, {column}");
             }
         }
+        let one_of_a_batch = questions.model.logits_to_df(&last, 4).unwrap();
+        assert_eq!(one_of_a_batch.height(), 4);
+        let two = Tensor::cat(&[&last, &last], 0).unwrap();
         let error = questions
             .model
-            .logits_to_df(&last, 4)
+            .logits_to_df(&two, 4)
             .unwrap_err()
             .to_string();
         assert!(error.contains("logits_at(-1)"), "{error}");
