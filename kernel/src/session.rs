@@ -27,6 +27,7 @@ pub use interrupt::Interrupt;
 use ferrolens_frames::{Bundle, CellId};
 use std::collections::BTreeMap;
 use std::sync::{Arc, RwLock, Weak, mpsc};
+use std::time::Instant;
 use tokio::sync::oneshot;
 
 /// A cell on its way through the interpreter.
@@ -36,6 +37,8 @@ pub struct Cell {
     /// What messages call it, e.g. `cell [3]`.
     pub title: String,
     pub code: String,
+    /// When it was handed over: an interrupt after that is meant for it.
+    pub since: Option<Instant>,
 }
 
 /// What became of a cell that was handed to the interpreter.
@@ -170,8 +173,9 @@ impl Session {
     }
 
     /// Runs a cell.
-    pub async fn execute(&self, cell: Cell) -> Outcome {
+    pub async fn execute(&self, mut cell: Cell) -> Outcome {
         let (done, outcome) = oneshot::channel();
+        cell.since.get_or_insert_with(Instant::now);
         let _ = self.tasks.send(Task::Execute { cell, done });
         outcome.await.unwrap_or_else(|_| Outcome {
             value: None,
@@ -381,6 +385,7 @@ mod tests {
             id,
             title: format!("cell [{id}]"),
             code: code.to_owned(),
+            since: None,
         }
     }
 

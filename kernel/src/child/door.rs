@@ -90,14 +90,20 @@ pub(super) fn announced_cell() -> frames::CellId {
     NEXT_CELL.load(Ordering::Acquire)
 }
 
+/// Loops look at the prelude's flag first: who is woken by this one must find that one raised.
 fn set_stop(raised: bool) {
-    STOP.store(raised, Ordering::Relaxed);
-    super::runtime::set_stop(raised);
+    if raised {
+        super::runtime::set_stop(true);
+        STOP.store(true, Ordering::Release);
+    } else {
+        STOP.store(false, Ordering::Release);
+        super::runtime::set_stop(false);
+    }
 }
 
 /// Whether the user has asked to interrupt the cell that the calling thread belongs to.
 pub(super) fn stops() -> bool {
-    STOP.load(Ordering::Relaxed) && threads::belongs_to_the_running_cell()
+    STOP.load(Ordering::Acquire) && threads::belongs_to_the_running_cell()
 }
 
 /// The engine listens again, for the cell that begins.
@@ -323,6 +329,10 @@ pub unsafe extern "C" fn ferrolens_host_input(
         return -1;
     };
     while answers.try_recv().is_ok() {}
+    // The wish to stop may have been among them.
+    if STOP.load(Ordering::Acquire) {
+        return -2;
+    }
     send(
         &Frame::Input {
             cell: threads::current(),
@@ -338,7 +348,7 @@ pub unsafe extern "C" fn ferrolens_host_input(
             unsafe { std::ptr::copy_nonoverlapping(line.as_ptr(), buffer, len) };
             len.cast_signed()
         }
-        Ok(None) if STOP.load(Ordering::Relaxed) => -2,
+        Ok(None) if STOP.load(Ordering::Acquire) => -2,
         _ => -1,
     }
 }

@@ -103,6 +103,7 @@ impl Server {
             id: cell,
             title: format!("cell [{}]", next.count),
             code: next.request.code.clone(),
+            since: Some(std::time::Instant::now()),
         };
         self.running = Some(next);
         tokio::spawn(async move {

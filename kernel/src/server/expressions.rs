@@ -21,6 +21,7 @@ pub(super) async fn evaluate(
             title: format!("expression `{name}`"),
             // An expression and nothing else; a comment at its end stays one.
             code: format!("(\n{code}\n)"),
+            since: None,
         };
         let outcome = session.execute(cell).await;
         let shown = cells.take_value(id);

@@ -225,6 +225,7 @@ enum Now {
 
 /// Begins a cell.
 pub(super) fn begin(engine: &mut Engine, cell: &Cell) -> Begun {
+    engine.interrupt.begin(cell.since);
     if let Some(page) = documentation::page(engine, &cell.code) {
         let (page, error) = match page {
             Ok(page) => (Some(page), None),
@@ -283,6 +284,14 @@ pub(super) fn end(engine: &mut Engine, cell: &Cell) -> Begun {
 
 fn go_on(engine: &mut Engine, cell: &Cell) -> Begun {
     while let Some(step) = engine.progress.plan.next() {
+        if engine.interrupt.was_asked() {
+            let sentence = "The cell was interrupted; what was left of it has not run.";
+            return finish(
+                engine,
+                cell,
+                Some(CellError::plain("Interrupted", sentence)),
+            );
+        }
         match step {
             Step::Command { run, arguments } => match run(engine, cell, &arguments) {
                 Ok(shown) => {
@@ -310,6 +319,7 @@ fn go_on(engine: &mut Engine, cell: &Cell) -> Begun {
                     id: cell.id,
                     title,
                     code,
+                    since: cell.since,
                 };
                 if let Some(begun) = begin_code(engine, cell, part) {
                     return begun;

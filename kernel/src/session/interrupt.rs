@@ -17,6 +17,9 @@ const PATIENCE: Duration = Duration::from_millis(1500);
 /// to lose every variable.
 const DOUBLE_CLICK: Duration = Duration::from_millis(800);
 
+/// How often it is looked for compilers of a cell that is not to be compiled.
+const COMPILERS_AGAIN: Duration = Duration::from_millis(20);
+
 /// What the interpreter is doing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(super) enum Phase {
@@ -38,7 +41,7 @@ pub struct Interrupt {
 #[derive(Default)]
 struct State {
     phase: Phase,
-    /// When the running cell was asked to stop first.
+    /// When the running cell was asked to stop first, or the one that waits for its turn.
     asked: Option<Instant>,
     child: Option<Arc<Mutex<std::process::Child>>>,
 }
@@ -66,15 +69,33 @@ impl Interrupt {
                 // SAFETY: sends a signal; no memory is involved.
                 unsafe { libc::killpg(group, signal) };
             }
-            Phase::Compiling(_) if end_compilers() => {}
             Phase::Running(_) if again => self.end_child(),
-            Phase::Compiling(cell) | Phase::Running(cell) => {
-                self.bridge.order(&Order::Stop);
-                if !again {
-                    self.tell_if_it_goes_on(cell);
-                }
-            }
+            Phase::Running(cell) => self.stop(cell),
+            Phase::Compiling(cell) if !self.bridge.has_started(cell) => self.end_compiling(cell),
+            // Its code runs already; once that is noticed here, [`Interrupt::enter`] asks again.
+            Phase::Compiling(_) => drop(self.bridge.order(&Order::Stop)),
         }
+    }
+
+    fn stop(&self, cell: CellId) {
+        self.bridge.order(&Order::Stop);
+        self.tell_if_it_goes_on(cell);
+    }
+
+    /// Ends the compilers of a cell, also those that are started next; what got through all the same is
+    /// stopped by [`Interrupt::enter`].
+    fn end_compiling(&self, cell: CellId) {
+        let this = self.clone();
+        // Without the thread, the cell stops when it has been compiled.
+        let _ = std::thread::Builder::new()
+            .name("interrupt".to_owned())
+            .spawn(move || {
+                while this.lock().phase == Phase::Compiling(cell) && !this.bridge.has_started(cell)
+                {
+                    end_compilers();
+                    std::thread::sleep(COMPILERS_AGAIN);
+                }
+            });
     }
 
     fn tell_if_it_goes_on(&self, cell: CellId) {
@@ -117,11 +138,25 @@ impl Interrupt {
         self.lock().child = Some(child);
     }
 
-    pub(super) fn enter(&self, phase: Phase) {
+    /// A cell begins that was handed over then: what was asked before was meant for another.
+    pub(super) fn begin(&self, since: Option<Instant>) {
         let mut state = self.lock();
-        state.phase = phase;
-        if matches!(phase, Phase::Compiling(_) | Phase::Shell(_)) {
-            state.asked = None;
+        state.asked = state
+            .asked
+            .filter(|asked| Some(*asked) >= since && since.is_some());
+    }
+
+    pub(super) fn enter(&self, phase: Phase) {
+        let asked = {
+            let mut state = self.lock();
+            state.phase = phase;
+            state.asked.is_some()
+        };
+        // The wish came before the code was loaded.
+        if let Phase::Running(cell) = phase
+            && asked
+        {
+            self.stop(cell);
         }
     }
 

@@ -67,6 +67,30 @@ fn an_interrupt_stops_every_kind_of_cell_and_keeps_every_variable() {
     );
 }
 
+/// While it waits, is compiled, is linked, is loaded, or runs already.
+#[test]
+fn an_interrupt_at_any_moment_stops_the_cell() {
+    let mut front_end = FrontEnd::start();
+    front_end.execute("let kept = 1;").ok();
+    for step in 0..24 {
+        // Each is another cell, which nobody has compiled before.
+        let code =
+            format!("let x{step} = kept + {step}; loop {{ std::hint::black_box(x{step}); }}");
+        let cell = front_end.submit(&code, json!({}));
+        front_end.wait_for(&cell, "execute_input");
+        std::thread::sleep(Duration::from_millis(step * 30));
+        let asked = Instant::now();
+        front_end.command("interrupt_request", json!({}));
+        let reply = front_end.collect(&cell);
+        let when = step * 30;
+        assert_eq!(reply.status(), "error", "after {when} ms: {reply:#?}");
+        assert_eq!(reply.content["ename"], "Interrupted", "after {when} ms");
+        let took = asked.elapsed();
+        assert!(took < SOON * 8, "after {when} ms: stopped after {took:?}");
+        assert_eq!(front_end.execute("kept").ok().outputs.result(), "1");
+    }
+}
+
 #[test]
 fn what_never_looks_needs_a_second_interrupt_and_says_so() {
     let mut front_end = FrontEnd::start();
