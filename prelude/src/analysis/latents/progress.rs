@@ -53,7 +53,9 @@ pub(super) struct At {
 
 /// How far one walk is.
 pub(super) struct Progress {
+    /// The name of the walk, once it is needed; a model with hooks has none.
     key: Option<String>,
+    has_hooks: bool,
     path: Option<PathBuf>,
     total: usize,
     pub(super) at: At,
@@ -66,16 +68,17 @@ pub(super) struct Progress {
 }
 
 impl Progress {
-    /// What is known of a walk of this key; the collector goes on from there.
+    /// What is known of a walk with this name; the collector goes on from there. A name is the hash of all
+    /// weights, and only asked for where something may be known.
     ///
     /// # Errors
     /// There is no folder to keep it in; a folder was given for a model with hooks.
-    pub(super) fn find(
+    pub(super) fn find<C: Collector>(
         storage: &Storage,
-        key: String,
+        key: impl FnOnce(&C) -> Result<String>,
         total: usize,
         has_hooks: bool,
-        collector: &mut impl Collector,
+        collector: &mut C,
     ) -> Result<Self> {
         let folder = match (&storage.place, has_hooks) {
             (Where::Folder(_), true) => {
@@ -88,9 +91,16 @@ impl Progress {
             (Where::Folder(folder), false) => Some(folder.clone()),
             (Where::Default, false) => Some(cache_folder()?.join("sweeps")),
         };
+        let is_needed = folder.is_some() || STOPPED.lock().is_ok_and(|all| !all.is_empty());
+        let key = match is_needed && !has_hooks {
+            true => Some(key(collector)?),
+            false => None,
+        };
+        let file = key.as_ref().map(|key| format!("{key}.safetensors"));
         let mut progress = Self {
-            path: folder.map(|folder| folder.join(format!("{key}.safetensors"))),
-            key: (!has_hooks).then_some(key),
+            path: folder.zip(file).map(|(folder, file)| folder.join(file)),
+            key,
+            has_hooks,
             total,
             at: At::default(),
             written: At::default(),
@@ -182,7 +192,14 @@ impl Progress {
     }
 
     /// Keeps what there is, as the walk is about to be left.
-    pub(super) fn pause(&mut self, collector: &impl Collector) {
+    pub(super) fn pause<C: Collector>(
+        &mut self,
+        collector: &C,
+        key: impl FnOnce(&C) -> Result<String>,
+    ) {
+        if self.key.is_none() && !self.has_hooks {
+            self.key = key(collector).ok();
+        }
         let on_disk = self.path.is_some() && self.write(collector).is_ok();
         if !on_disk {
             self.remember(collector);

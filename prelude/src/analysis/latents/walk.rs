@@ -80,7 +80,7 @@ impl Walk {
         }
         let batches = self.corpus.batches(self.token_budget)?;
         let total = batches.count_all();
-        let key = self.key(&collector)?;
+        let key = |collector: &C| self.key(collector);
         let mut progress = Progress::find(storage, key, total, self.has_hooks(), &mut collector)?;
         if progress.at.batches == total {
             return Ok(collector);
@@ -91,7 +91,7 @@ impl Walk {
             .resumed_at((0..progress.at.batches).map(tokens).sum());
         while let Some(batch) = batches.get(progress.at.batches) {
             let walked = self.walk_batch(&batch, &mut progress, &mut collector);
-            walked.inspect_err(|_| progress.pause(&collector))?;
+            walked.inspect_err(|_| progress.pause(&collector, key))?;
             line.advance(batch.tokens());
             progress.advance(&collector)?;
         }
