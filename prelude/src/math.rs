@@ -4,22 +4,28 @@
 #![allow(non_snake_case)]
 
 mod activation;
+mod erf;
 mod estimate;
 mod exp;
 mod factored;
 pub(crate) mod gradient;
+pub(crate) mod heads;
+mod normalize;
+mod panels;
 mod regression;
 mod rows;
 mod sample;
 mod slice;
 mod softmax;
 
-pub use activation::gelu_new;
+pub use activation::{gelu, gelu_new, silu};
 pub use estimate::Estimate;
 pub use factored::{Eigenvalues, FactoredMatrix, Svd};
+pub(crate) use normalize::Normalize;
+pub(crate) use panels::Panels;
 pub use regression::LinearFit;
 pub(crate) use regression::shown as shown_p_value;
-pub(crate) use rows::{is_plain, rows_to, update_rows};
+pub(crate) use rows::{is_plain, map_rows, rows_to, update_rows};
 pub use sample::{Sampler, top_k_of};
 pub use slice::{Fill, Set, Span, Spans, set_at, set_slice};
 pub(crate) use softmax::{causal_scores, causal_softmax};

@@ -87,16 +87,16 @@ pub(crate) fn of_model(model: &HookedTransformer, point: HookPoint) -> Result<Fi
     if model.ungroups() {
         whole.text("a key and a value for each head");
     }
-    let weights: Vec<(&String, &Tensor)> = model.weights().iter().collect();
+    let names: Vec<&String> = model.weights().names().collect();
     let before = |name: &str| match (point.layer(), layer_of(name)) {
         (Some(last), Some(layer)) => layer <= last,
         (Some(_), None) => !name.starts_with("unembed.") && !name.starts_with("ln_final."),
         (None, _) => true,
     };
-    let each = weights.par_iter().filter(|(name, _)| before(name));
-    let each = each.map(|(name, tensor)| {
+    let each = names.par_iter().filter(|name| before(name));
+    let each = each.map(|name| {
         let mut one = Fingerprint::new(name);
-        one.tensor(tensor)?;
+        one.tensor(&model.weights().any(name)?)?;
         Ok(one.finish())
     });
     for one in each.collect::<Result<Vec<String>>>()? {
@@ -141,9 +141,9 @@ mod tests {
     fn a_model_up_to_a_point_is_not_told_apart_by_what_comes_behind() {
         let model = HookedTransformer::from_pretrained("stories-2l").unwrap();
         let mut changed: std::collections::HashMap<String, Tensor> = model
-            .weights()
-            .iter()
-            .map(|(name, tensor)| (name.clone(), tensor.clone()))
+            .weight_names()
+            .into_iter()
+            .map(|name| (name.clone(), model.weight(&name).unwrap()))
             .collect();
         let weight = changed["blocks.1.mlp.W_in"].affine(1., 1e-3).unwrap();
         changed.insert("blocks.1.mlp.W_in".to_owned(), weight);

@@ -68,6 +68,7 @@ impl Describe for HookedTransformer {
     fn describe(&self) -> VariableSummary {
         let config = self.config();
         let points = self.hook_points().into_iter();
+        let (tensors, others) = self.weights().in_memory();
         VariableSummary {
             value: format!(
                 "{}: {} layers, d_model {}, {} heads, d_vocab {}, n_ctx {}",
@@ -78,7 +79,7 @@ impl Describe for HookedTransformer {
                 config.d_vocab,
                 config.n_ctx
             ),
-            bytes: bytes(self.weights().iter().map(|(_, weight)| weight)),
+            bytes: bytes(tensors).map(|bytes| bytes + 4 * others as u64),
             words: points.map(|point| point.to_string()).collect(),
             ..placed(self.dtype(), &self.device())
         }

@@ -2,11 +2,13 @@
 
 mod attention;
 mod embed;
+mod matrix;
 mod mlp;
 mod norm;
 
 pub(crate) use attention::{Attention, AttentionInput, KeyValueCache, Sequence};
 pub(crate) use embed::{Embed, Unembed};
+pub(crate) use matrix::{Matrix, Shown, View};
 pub(crate) use mlp::Mlp;
 pub(crate) use norm::{Norm, NormAt};
 
@@ -26,15 +28,4 @@ pub(crate) fn linear(x: &Tensor, weight: &Tensor, bias: Option<&Tensor>) -> Resu
         None => product,
     };
     product.reshape(dims)
-}
-
-/// The same matrix `[d_in, d_out]`, laid out in memory as `[d_out, d_in]`: candle's product of a few
-/// rows with it is then up to twice as fast on the CPU.
-///
-/// A weight that is being trained stays as it is: a copy would not follow it.
-pub(crate) fn fast_layout(weight: &Tensor) -> Result<Tensor> {
-    match weight.track_op() {
-        true => Ok(weight.clone()),
-        false => weight.t()?.contiguous()?.t(),
-    }
 }

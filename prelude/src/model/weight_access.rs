@@ -21,29 +21,26 @@ macro_rules! stacked {
 }
 
 impl HookedTransformer {
-    /// The weight of this name, such as `blocks.0.attn.W_Q`, in TransformerLens's shape. Its memory
-    /// is the model's.
+    /// The weight of this name, such as `blocks.0.attn.W_Q`, in TransformerLens's shape.
+    ///
+    /// The matrices that activations are multiplied with lie in memory as the CPU reads them fastest, so on
+    /// the CPU this is a copy of such a matrix: keep it in a variable rather than asking in a loop.
     ///
     /// # Errors
     /// The model has no weight of that name.
     pub fn weight(&self, name: &str) -> Result<Tensor> {
-        let found = self.weights().iter().find(|(known, _)| *known == name);
-        found.map(|(_, tensor)| tensor.clone()).ok_or_else(|| {
-            let known = self.weights().iter().map(|(known, _)| known);
+        self.weights().any(name).map_err(|_| {
             Error::new(format!(
                 "{} has no weight called `{name}`.{} `model.weight_names()` lists them all.",
                 self.config().model_name,
-                suggestion(name, known)
+                suggestion(name, self.weights().names())
             ))
         })
     }
 
     /// The names of all weights, in alphabetical order.
     pub fn weight_names(&self) -> Vec<String> {
-        self.weights()
-            .iter()
-            .map(|(name, _)| name.clone())
-            .collect()
+        self.weights().names().cloned().collect()
     }
 
     /// The token embedding, `[d_vocab, d_model]`.

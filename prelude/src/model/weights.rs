@@ -1,5 +1,6 @@
 //! Named weights of a model, taken out one by one with their shapes checked.
 
+use super::parts::View;
 use crate::error::{Error, Result, suggestion};
 use candle_core::{DType, Device, Tensor};
 use std::collections::{BTreeMap, HashMap};
@@ -10,7 +11,30 @@ pub(crate) struct Weights {
     origin: String,
     /// What was odd about them, a sentence each.
     warnings: Vec<String>,
-    tensors: BTreeMap<String, Tensor>,
+    tensors: BTreeMap<String, Kept>,
+}
+
+#[derive(Clone, Debug)]
+enum Kept {
+    Tensor(Tensor),
+    /// A part of the model has it, in a layout of its own.
+    View(View),
+}
+
+impl Kept {
+    fn tensor(&self) -> Result<Tensor> {
+        match self {
+            Self::Tensor(tensor) => Ok(tensor.clone()),
+            Self::View(view) => Ok(view.tensor()?),
+        }
+    }
+
+    fn dims(&self) -> Vec<usize> {
+        match self {
+            Self::Tensor(tensor) => tensor.dims().to_vec(),
+            Self::View(view) => view.dims(),
+        }
+    }
 }
 
 impl Weights {
@@ -19,7 +43,10 @@ impl Weights {
         Self {
             origin: origin.into(),
             warnings: Vec::new(),
-            tensors: tensors.into_iter().collect(),
+            tensors: tensors
+                .into_iter()
+                .map(|(name, tensor)| (name, Kept::Tensor(tensor)))
+                .collect(),
         }
     }
 
@@ -38,7 +65,7 @@ impl Weights {
                 tensor.dims()
             )));
         }
-        Ok(tensor.clone())
+        tensor.tensor()
     }
 
     /// The tensor of this name where there is one.
@@ -63,7 +90,12 @@ impl Weights {
 
     /// Puts a tensor under a name, in the place of any that had it.
     pub(crate) fn set(&mut self, name: impl Into<String>, tensor: Tensor) {
-        self.tensors.insert(name.into(), tensor);
+        self.tensors.insert(name.into(), Kept::Tensor(tensor));
+    }
+
+    /// [`Weights::set`] for what lies in a layout of its own.
+    pub(crate) fn set_view(&mut self, name: String, view: View) {
+        self.tensors.insert(name, Kept::View(view));
     }
 
     /// The tensor of this name, whatever its shape.
@@ -71,8 +103,8 @@ impl Weights {
     /// # Errors
     /// The tensor is absent.
     pub(crate) fn any(&self, name: &str) -> Result<Tensor> {
-        let found = self.tensors.get(name).cloned();
-        found.ok_or_else(|| self.missing(name, "of any shape"))
+        let found = self.tensors.get(name);
+        found.map_or_else(|| Err(self.missing(name, "of any shape")), Kept::tensor)
     }
 
     /// Takes a tensor out.
@@ -81,12 +113,16 @@ impl Weights {
     /// The tensor is absent.
     pub(crate) fn take(&mut self, name: &str) -> Result<Tensor> {
         let found = self.tensors.remove(name);
-        found.ok_or_else(|| self.missing(name, "of any shape"))
+        found.map_or_else(
+            || Err(self.missing(name, "of any shape")),
+            |kept| kept.tensor(),
+        )
     }
 
     /// Whether the second tensor is the transpose of the first, in the same memory.
     pub(crate) fn are_tied(&self, first: &str, second: &str) -> bool {
-        let (Some(first), Some(second)) = (self.tensors.get(first), self.tensors.get(second))
+        let (Some(Kept::Tensor(first)), Some(Kept::Tensor(second))) =
+            (self.tensors.get(first), self.tensors.get(second))
         else {
             return false;
         };
@@ -101,12 +137,15 @@ impl Weights {
 
     /// Whether no other of these tensors lies in the memory of this one.
     pub(crate) fn is_alone(&self, name: &str) -> bool {
-        let Some(tensor) = self.tensors.get(name) else {
+        let Some(Kept::Tensor(tensor)) = self.tensors.get(name) else {
             return true;
         };
         let (tensor, _) = tensor.storage_and_layout();
         let mut others = self.tensors.iter().filter(|(other, _)| *other != name);
-        !others.any(|(_, other)| std::ptr::eq(&*tensor, &*other.storage_and_layout().0))
+        !others.any(|(_, other)| match other {
+            Kept::Tensor(other) => std::ptr::eq(&*tensor, &*other.storage_and_layout().0),
+            Kept::View(_) => false,
+        })
     }
 
     fn missing(&self, name: &str, shape: &str) -> Error {
@@ -117,9 +156,21 @@ impl Weights {
         ))
     }
 
-    /// All names and tensors, by name.
-    pub(crate) fn iter(&self) -> impl Iterator<Item = (&String, &Tensor)> {
-        self.tensors.iter()
+    /// All names, in order.
+    pub(crate) fn names(&self) -> impl Iterator<Item = &String> {
+        self.tensors.keys()
+    }
+
+    /// The tensors among them, and how many numbers the others have: those lie side by side, `f32` on the CPU.
+    pub(crate) fn in_memory(&self) -> (Vec<&Tensor>, usize) {
+        let (mut tensors, mut numbers) = (Vec::new(), 0);
+        for kept in self.tensors.values() {
+            match kept {
+                Kept::Tensor(tensor) => tensors.push(tensor),
+                Kept::View(view) => numbers += view.dims().iter().product::<usize>(),
+            }
+        }
+        (tensors, numbers)
     }
 
     /// The same weights, of this type on this device, one after the other, so that no more than one is

@@ -13,10 +13,11 @@ use self::mask::Scores;
 use self::projection::{Projection, for_every_head};
 use self::rotary::Rotary;
 use crate::error::Result;
+use crate::math;
 use crate::model::arch::On;
 use crate::model::config::Config;
 use crate::model::names::Site;
-use crate::model::parts::{Norm, NormAt, fast_layout, linear};
+use crate::model::parts::{Matrix, Norm, NormAt, Shown};
 use crate::model::pass::{Pass, Step};
 use crate::model::weights::Weights;
 use candle_core::{Result as CandleResult, Tensor};
@@ -30,9 +31,7 @@ use candle_core::{Result as CandleResult, Tensor};
 pub(crate) struct Attention {
     projection: Projection,
     /// `[head * d_head, d_model]`.
-    W_O: Tensor,
-    /// `[head, d_head, d_model]`.
-    W_O_by_head: Tensor,
+    W_O: Matrix,
     b_O: Tensor,
     /// On the queries and on the keys of each head.
     norms: Option<[Norm; 2]>,
@@ -48,17 +47,17 @@ impl Attention {
             true => (layer + 1) as f64,
             false => 1.,
         };
-        let mut by_head = weights.get(&name("W_O", layer), &output)?;
-        let W_O = fast_layout(&by_head.flatten(0, 1)?)?; // [head * d_head, d_model]
-        if !W_O.track_op() {
-            let view = W_O.t()?.reshape((d_model, heads, d_head))?;
-            by_head = view.permute((1, 2, 0))?; // [head, d_head, d_model]
-            weights.set(name("W_O", layer), by_head.clone());
-        }
+        let W_O = weights.get(&name("W_O", layer), &output)?;
+        let W_O = Matrix::of(&W_O.flatten(0, 1)?)?; // [head * d_head, d_model]
+        W_O.show(
+            weights,
+            name("W_O", layer),
+            0..d_model,
+            Shown::HeadsIn { d_head },
+        )?;
         Ok(Self {
             projection: Projection::new(config, weights, layer)?,
             W_O,
-            W_O_by_head: by_head,
             b_O: weights.get(&name("b_O", layer), &[d_model])?,
             norms: match config.use_qk_norm {
                 true => Some([
@@ -142,18 +141,35 @@ impl Attention {
             }
         };
         let (k, v) = sequence.remember(layer, k, v)?; // [batch, key, head, d_head]
-        let k = for_every_head(k, 2, self.n_heads())?; // [batch, pos, head, d_head]
-        let v = for_every_head(v, 2, self.n_heads())?;
-
-        let q = q.transpose(1, 2)?.contiguous()?; // [batch, head, query, d_head]
-        let k = k.transpose(1, 2)?.contiguous()?; // [batch, head, key, d_head]
-        let products = q.matmul(&k.t()?)?; // [batch, head, query, key]
+        let is_plain = math::heads::are_plain(&[&q, &k, &v]);
+        let past = sequence.past();
+        let products = match is_plain {
+            true => math::heads::scores(&q, &k, past)?, // [batch, head, query, key]
+            false => {
+                let k = for_every_head(k, 2, self.n_heads())?; // [batch, pos, head, d_head]
+                let q = q.transpose(1, 2)?.contiguous()?; // [batch, head, query, d_head]
+                let k = k.transpose(1, 2)?.contiguous()?; // [batch, head, key, d_head]
+                q.matmul(&k.t()?)?
+            }
+        };
         let pattern = sequence
             .mask()
             .pattern(products, self.scores, layer, pass)?;
 
-        let v = v.transpose(1, 2)?.contiguous()?; // [batch, head, key, d_head]
-        let z = pattern.matmul(&v)?.transpose(1, 2)?; // [batch, query, head, d_head]
+        let z = match is_plain && math::is_plain(&pattern) {
+            true => {
+                // A hook may have a query look ahead.
+                let has_hooks =
+                    pass.wants(Site::AttnScores, layer) || pass.wants(Site::Pattern, layer);
+                let past = (!has_hooks).then_some(past);
+                math::heads::mix(&pattern, &v, past)? // [batch, query, head, d_head]
+            }
+            false => {
+                let v = for_every_head(v, 2, self.n_heads())?; // [batch, pos, head, d_head]
+                let v = v.transpose(1, 2)?.contiguous()?; // [batch, head, key, d_head]
+                pattern.matmul(&v)?.transpose(1, 2)?
+            }
+        };
         let z = pass.at(Site::Z, layer, z)?;
 
         if pass.wants(Site::Result, layer) {
@@ -162,7 +178,7 @@ impl Attention {
             return Ok(result.sum(2)?.broadcast_add(&self.b_O)?);
         }
         let heads = z.flatten(2, 3)?; // [batch, pos, head * d_head]
-        Ok(linear(&heads, &self.W_O, Some(&self.b_O))?)
+        Ok(self.W_O.times(&heads, Some(&self.b_O))?)
     }
 
     /// Queries, keys and values, where queries and keys may read positions beside their input.
@@ -190,13 +206,10 @@ impl Attention {
     /// What each head writes: `z[.., head, :] W_O[head]`, `[batch, pos, head, d_model]`.
     fn head_results(&self, z: &Tensor) -> CandleResult<Tensor> {
         let by_head = z.permute((2, 0, 1, 3))?.flatten(1, 2)?; // [head, batch * pos, d_head]
-        let W_O = match z.device().is_cpu() {
-            true => self.W_O_by_head.clone(),
-            // Only the CPU's product takes any strides.
-            false => self.W_O_by_head.contiguous()?,
-        };
+        let (heads, d_head) = (z.dim(2)?, z.dim(3)?);
+        let W_O = self.W_O.tensor()?.reshape((heads, d_head, ()))?; // [head, d_head, d_model]
         let results = by_head.matmul(&W_O)?; // [head, batch * pos, d_model]
-        let (batch, pos, heads, _) = z.dims4()?;
+        let (batch, pos, _, _) = z.dims4()?;
         let results = results.reshape((heads, batch, pos, ()))?;
         results.permute((1, 2, 0, 3))?.contiguous()
     }

@@ -1,6 +1,6 @@
 //! Tokens in, logits out.
 
-use super::{Sequence, fast_layout, linear};
+use super::{Matrix, Sequence};
 use crate::error::Result;
 use crate::model::arch::On;
 use crate::model::config::{Config, Positions};
@@ -83,18 +83,19 @@ impl Embed {
 #[derive(Debug)]
 pub(crate) struct Unembed {
     /// `[d_model, d_vocab]`; the same memory as `W_E` where the two are tied.
-    W_U: Tensor,
+    W_U: Matrix,
     b_U: Option<Tensor>,
     soft_cap: Option<f64>,
 }
 
 impl Unembed {
     pub(crate) fn new(config: &Config, weights: &mut Weights) -> Result<Self> {
-        let name = "unembed.W_U";
-        let W_U = fast_layout(&weights.get(name, &[config.d_model, config.d_vocab_out])?)?;
-        weights.set(name, W_U.clone());
+        let (name, shape) = ("unembed.W_U", [config.d_model, config.d_vocab_out]);
         Ok(Self {
-            W_U,
+            W_U: match weights.are_tied("embed.W_E", name) {
+                true => Matrix::tied(&weights.get(name, &shape)?)?,
+                false => Matrix::new(weights, name, shape)?,
+            },
             b_U: weights.find("unembed.b_U", &[config.d_vocab_out])?,
             soft_cap: config.output_logits_soft_cap,
         })
@@ -107,7 +108,7 @@ impl Unembed {
 
     /// `[batch, pos, d_model]` to `[batch, pos, d_vocab]`.
     pub(crate) fn forward(&self, x: &Tensor) -> CandleResult<Tensor> {
-        linear(x, &self.W_U, self.b_U.as_ref())
+        self.W_U.times(x, self.b_U.as_ref())
     }
 
     /// The logits that leave the model: `cap * tanh(logits / cap)` where there is a cap.

@@ -5,7 +5,7 @@ use crate::math;
 use crate::model::arch::On;
 use crate::model::config::{Activation, Config};
 use crate::model::names::Site;
-use crate::model::parts::{Norm, NormAt, fast_layout, linear};
+use crate::model::parts::{Matrix, Norm, NormAt};
 use crate::model::pass::{Pass, Step};
 use crate::model::weights::Weights;
 use candle_core::{Result as CandleResult, Tensor};
@@ -19,10 +19,10 @@ use candle_core::{Result as CandleResult, Tensor};
 /// activation function reads.
 #[derive(Debug)]
 pub(crate) struct Mlp {
-    W_gate: Option<Tensor>,
-    W_in: Tensor,
+    W_gate: Option<Matrix>,
+    W_in: Matrix,
     b_in: Tensor,
-    W_out: Tensor,
+    W_out: Matrix,
     b_out: Tensor,
     activation: Activation,
     /// Behind the activation function.
@@ -33,23 +33,15 @@ impl Mlp {
     pub(crate) fn new(config: &Config, weights: &mut Weights, layer: usize) -> Result<Self> {
         let (d_model, d_mlp) = (config.d_model, config.d_mlp);
         let name = |name: &str| format!("blocks.{layer}.mlp.{name}");
-        let W_in = fast_layout(&weights.get(&name("W_in"), &[d_model, d_mlp])?)?;
-        let W_out = fast_layout(&weights.get(&name("W_out"), &[d_mlp, d_model])?)?;
-        weights.set(name("W_in"), W_in.clone());
-        weights.set(name("W_out"), W_out.clone());
         let W_gate = match config.gated_mlp {
-            true => {
-                let W_gate = fast_layout(&weights.get(&name("W_gate"), &[d_model, d_mlp])?)?;
-                weights.set(name("W_gate"), W_gate.clone());
-                Some(W_gate)
-            }
+            true => Some(Matrix::new(weights, name("W_gate"), [d_model, d_mlp])?),
             false => None,
         };
         Ok(Self {
             W_gate,
-            W_in,
+            W_in: Matrix::new(weights, name("W_in"), [d_model, d_mlp])?,
             b_in: weights.get(&name("b_in"), &[d_mlp])?,
-            W_out,
+            W_out: Matrix::new(weights, name("W_out"), [d_mlp, d_model])?,
             b_out: weights.get(&name("b_out"), &[d_model])?,
             activation: config.activation,
             ln: match config.activation {
@@ -79,13 +71,13 @@ impl Mlp {
         let x = &pass.at(Site::MlpHookIn, layer, x.clone())?; // [batch, pos, d_model]
         let post = match &self.W_gate {
             None => {
-                let pre = linear(x, &self.W_in, Some(&self.b_in))?; // [batch, pos, d_mlp]
+                let pre = self.W_in.times(x, Some(&self.b_in))?; // [batch, pos, d_mlp]
                 let pre = pass.at(Site::Pre, layer, pre)?;
                 self.activate(&pre)?
             }
             Some(W_gate) => {
-                let pre = pass.at(Site::Pre, layer, linear(x, W_gate, None)?)?;
-                let linear = pass.at(Site::PreLinear, layer, linear(x, &self.W_in, None)?)?;
+                let pre = pass.at(Site::Pre, layer, W_gate.times(x, None)?)?;
+                let linear = pass.at(Site::PreLinear, layer, self.W_in.times(x, None)?)?;
                 (self.activate(&pre)? * linear)?.broadcast_add(&self.b_in)?
             }
         };
@@ -97,16 +89,16 @@ impl Mlp {
             }
         };
         let post = pass.at(Site::Post, layer, post)?;
-        let out = linear(&post, &self.W_out, Some(&self.b_out))?; // [batch, pos, d_model]
+        let out = self.W_out.times(&post, Some(&self.b_out))?; // [batch, pos, d_model]
         pass.at(Site::MlpHookOut, layer, out)
     }
 
     fn activate(&self, pre: &Tensor) -> CandleResult<Tensor> {
         match self.activation {
             Activation::GeluNew => math::gelu_new(pre),
-            Activation::Gelu => pre.gelu_erf(),
+            Activation::Gelu => math::gelu(pre),
             Activation::Relu => pre.relu(),
-            Activation::Silu => pre.silu(),
+            Activation::Silu => math::silu(pre),
             Activation::Solu | Activation::SoluLn => pre * math::softmax(pre)?,
         }
     }

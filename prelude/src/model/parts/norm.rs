@@ -7,7 +7,7 @@ use crate::model::config::{Config, Normalization};
 use crate::model::names::Site;
 use crate::model::pass::{Pass, Step};
 use crate::model::weights::Weights;
-use candle_core::{D, Tensor};
+use candle_core::{D, Result as CandleResult, Tensor};
 
 /// `(x - mean) / sqrt(var + eps)`, then `* w + b`; or, as RMSNorm, `x / sqrt(mean(x^2) + eps)`, then
 /// `* w`. Where `w` and `b` were folded away, the first half only. Models without norms have the
@@ -143,17 +143,15 @@ impl Norm {
         let centres = self.kind.centres();
         // While training nobody asks for the scale, and one pass is several times faster.
         let is_fused = centres && math::gradient::is_trained(x);
-        let mut y = match is_fused && !pass.wants(self.scale, layer) {
-            true => math::gradient::layer_norm(x, self.eps)?,
-            false => {
-                let x = match centres {
-                    true => x.broadcast_sub(&x.mean_keepdim(D::Minus1)?)?, // [.., width]
-                    false => x.clone(),
-                };
-                let square = x.sqr()?.mean_keepdim(D::Minus1)?; // [.., 1]
-                let scale = pass.at(self.scale, layer, (square + self.eps)?.sqrt()?)?;
-                x.broadcast_div(&scale)?
-            }
+        let mut y = if is_fused && !pass.wants(self.scale, layer) {
+            math::gradient::layer_norm(x, self.eps)?
+        } else if math::is_plain(x) {
+            self.forward_plain(x, layer, pass)?
+        } else {
+            let centred = self.centred(x)?; // [.., width]
+            let square = centred.sqr()?.mean_keepdim(D::Minus1)?; // [.., 1]
+            let scale = pass.at(self.scale, layer, (square + self.eps)?.sqrt()?)?;
+            centred.broadcast_div(&scale)?
         };
         y = pass.at(self.normalized, layer, y)?;
         if let Some(w) = &self.w {
@@ -163,5 +161,29 @@ impl Norm {
             y = y.broadcast_add(b)?;
         }
         Ok(y)
+    }
+
+    /// The same in one or two passes over `x`.
+    fn forward_plain(&self, x: &Tensor, layer: usize, pass: &mut Pass) -> Step<Tensor> {
+        let norm = math::Normalize {
+            centres: self.kind.centres(),
+            eps: self.eps,
+        };
+        let scale = match pass.wants(self.scale, layer) {
+            true => Some(pass.at(self.scale, layer, norm.scale(x)?)?), // [.., 1]
+            false => None,
+        };
+        match (norm.divide(x, scale.as_ref())?, scale) {
+            (Some(y), _) => Ok(y),
+            (None, Some(scale)) => Ok(self.centred(x)?.broadcast_div(&scale)?),
+            (None, None) => Ok(x.clone()),
+        }
+    }
+
+    fn centred(&self, x: &Tensor) -> CandleResult<Tensor> {
+        match self.kind.centres() {
+            true => x.broadcast_sub(&x.mean_keepdim(D::Minus1)?), // [.., width]
+            false => Ok(x.clone()),
+        }
     }
 }

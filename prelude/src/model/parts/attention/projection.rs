@@ -3,19 +3,24 @@
 use super::name;
 use crate::error::Result;
 use crate::model::config::Config;
-use crate::model::parts::linear;
+use crate::model::parts::{Matrix, Shown, linear};
 use crate::model::weights::Weights;
 use candle_core::{Result as CandleResult, Tensor};
 
 /// `x W_Q + b_Q`, `x W_K + b_K` and `x W_V + b_V`, in one product where that is possible.
 #[derive(Debug)]
 pub(super) struct Projection {
-    /// `[head, d_model, d_head]` and `[head, d_head]`, for queries, keys and values; keys and values
-    /// may have fewer heads.
-    each: [(Tensor, Tensor); 3],
+    weights: Fused,
+    /// `[head, d_head]`, for queries, keys and values; keys and values may have fewer heads.
+    biases: [Tensor; 3],
+}
+
+#[derive(Debug)]
+enum Fused {
     /// All heads of the three side by side: `[d_model, heads * d_head]` and `[heads * d_head]`.
-    /// Absent where weights are being trained: a fused copy would not follow them.
-    fused: Option<(Tensor, Tensor)>,
+    Together(Matrix, Tensor),
+    /// `[head, d_model, d_head]` each. They are being trained: a fused copy would not follow them.
+    Apart([Tensor; 3]),
 }
 
 impl Projection {
@@ -30,75 +35,106 @@ impl Projection {
                 weights.get(&bias, &[heads, d_head])?,
             ))
         };
-        let mut each = [
+        let each = [
             get("Q", config.n_heads)?,
             get("K", shared)?,
             get("V", shared)?,
         ];
         let trained = |(weight, bias): &(Tensor, Tensor)| weight.track_op() || bias.track_op();
         if each.iter().any(trained) {
-            return Ok(Self { each, fused: None });
+            let [(q, b_q), (k, b_k), (v, b_v)] = each;
+            return Ok(Self {
+                weights: Fused::Apart([q, k, v]),
+                biases: [b_q, b_k, b_v],
+            });
         }
 
-        let transposed = |(weight, _): &(Tensor, Tensor)| weight.transpose(1, 2)?.flatten(0, 1);
-        let transposed: Vec<Tensor> = each.iter().map(transposed).collect::<CandleResult<_>>()?;
-        let fused = Tensor::cat(&transposed, 0)?; // [heads * d_head, d_model]
-        let flat = |(_, bias): &(Tensor, Tensor)| bias.flatten_all();
-        let biases: Vec<Tensor> = each.iter().map(flat).collect::<CandleResult<_>>()?;
-        let biases = Tensor::cat(&biases, 0)?;
+        let turned = |(weight, _): &(Tensor, Tensor)| weight.transpose(1, 2)?.flatten(0, 1);
+        let turned: Vec<Tensor> = each.iter().map(turned).collect::<CandleResult<_>>()?;
+        let fused = Tensor::cat(&turned, 0)?.t()?; // [d_model, heads * d_head]
+        let fused = Matrix::of(&fused)?;
+        let biases = each.map(|(_, bias)| bias);
+        let flat: Vec<Tensor> = biases
+            .iter()
+            .map(Tensor::flatten_all)
+            .collect::<CandleResult<_>>()?;
         // From here on the separate matrices are views of the fused one.
         let mut start = 0;
-        for ((weight, bias), which) in each.iter_mut().zip(["W_Q", "W_K", "W_V"]) {
-            let heads = bias.dim(0)?;
-            let view = fused.narrow(0, start, heads * d_head)?;
-            let view = view.reshape((heads, d_head, d_model))?.transpose(1, 2)?;
-            weights.set(name(which, layer), view.clone()); // [head, d_model, d_head]
-            *weight = view;
-            start += heads * d_head;
+        for (bias, which) in biases.iter().zip(["W_Q", "W_K", "W_V"]) {
+            let columns = start..start + bias.elem_count();
+            start = columns.end;
+            fused.show(
+                weights,
+                name(which, layer),
+                columns,
+                Shown::HeadsOut { d_head },
+            )?;
         }
         Ok(Self {
-            each,
-            fused: Some((fused.t()?, biases)),
+            weights: Fused::Together(fused, Tensor::cat(&flat, 0)?),
+            biases,
         })
     }
 
     /// Number of query heads.
     pub(super) fn n_heads(&self) -> usize {
-        self.each[0].1.dims().first().copied().unwrap_or(0)
+        self.biases[0].dims().first().copied().unwrap_or(0)
     }
 
     /// Number of heads that keys and values have.
     pub(super) fn n_key_value_heads(&self) -> usize {
-        self.each[1].1.dims().first().copied().unwrap_or(0)
+        self.biases[1].dims().first().copied().unwrap_or(0)
     }
 
     /// `[batch, pos, d_model]` to three times `[batch, pos, head, d_head]`.
     pub(super) fn forward(&self, x: &Tensor) -> CandleResult<[Tensor; 3]> {
         let (batch, pos, _) = x.dims3()?;
-        let (heads, d_head) = self.each[0].1.dims2()?;
+        let (heads, d_head) = self.biases[0].dims2()?;
         let shared = self.n_key_value_heads();
-        if let Some((weight, bias)) = &self.fused {
-            let all = linear(x, weight, Some(bias))?; // [batch, pos, heads * d_head]
-            let all = all.reshape((batch, pos, heads + 2 * shared, d_head))?;
-            return Ok([
-                all.narrow(2, 0, heads)?,
-                all.narrow(2, heads, shared)?,
-                all.narrow(2, heads + shared, shared)?,
-            ]);
-        }
-        let one = |(weight, bias): &(Tensor, Tensor)| {
+        let each = match &self.weights {
+            Fused::Apart(each) => each,
+            Fused::Together(weight, bias) => {
+                let all = weight.times(x, Some(bias))?; // [batch, pos, heads * d_head]
+                let all = all.reshape((batch, pos, heads + 2 * shared, d_head))?;
+                return Ok([
+                    all.narrow(2, 0, heads)?,
+                    all.narrow(2, heads, shared)?,
+                    all.narrow(2, heads + shared, shared)?,
+                ]);
+            }
+        };
+        let one = |weight: &Tensor, bias: &Tensor| {
             let heads = bias.dim(0)?;
             let weight = weight.permute((1, 0, 2))?.flatten(1, 2)?; // [d_model, head * d_head]
             linear(x, &weight, Some(&bias.flatten_all()?))?.reshape((batch, pos, heads, d_head))
         };
-        let [q, k, v] = &self.each;
-        Ok([one(q)?, one(k)?, one(v)?])
+        let ([q, k, v], [b_q, b_k, b_v]) = (each, &self.biases);
+        Ok([one(q, b_q)?, one(k, b_k)?, one(v, b_v)?])
+    }
+
+    /// `[head, d_model, d_head]` each.
+    fn by_head_weights(&self) -> CandleResult<[Tensor; 3]> {
+        let fused = match &self.weights {
+            Fused::Apart(each) => return Ok(each.clone()),
+            Fused::Together(fused, _) => fused.tensor()?, // [d_model, heads * d_head]
+        };
+        let d_model = fused.dim(0)?;
+        let mut start = 0;
+        let mut next = |bias: &Tensor| {
+            let (heads, d_head) = bias.dims2()?;
+            let columns = fused.narrow(1, start, heads * d_head)?;
+            start += heads * d_head;
+            let by_head = columns.reshape((d_model, heads, d_head))?;
+            by_head.transpose(0, 1)?.contiguous()
+        };
+        let [q, k, v] = &self.biases;
+        Ok([next(q)?, next(k)?, next(v)?])
     }
 
     /// Three times `[batch, pos, head, d_model]` to three times `[batch, pos, head, d_head]`; keys and
     /// values may have inputs for every query head.
     pub(super) fn by_head(&self, inputs: &[Tensor; 3]) -> CandleResult<[Tensor; 3]> {
-        let one = |input: &Tensor, (weight, bias): &(Tensor, Tensor)| {
+        let one = |input: &Tensor, weight: &Tensor, bias: &Tensor| {
             let (batch, pos, heads, _) = input.dims4()?;
             let weight = &for_every_head(weight.clone(), 0, heads)?;
             let bias = &for_every_head(bias.clone(), 0, heads)?;
@@ -107,9 +143,13 @@ impl Projection {
             let product = product.reshape((heads, batch, pos, ()))?;
             product.permute((1, 2, 0, 3))?.broadcast_add(bias)
         };
-        let [q, k, v] = &self.each;
+        let ([q, k, v], [b_q, b_k, b_v]) = (self.by_head_weights()?, &self.biases);
         let [to_q, to_k, to_v] = inputs;
-        Ok([one(to_q, q)?, one(to_k, k)?, one(to_v, v)?])
+        Ok([
+            one(to_q, &q, b_q)?,
+            one(to_k, &k, b_k)?,
+            one(to_v, &v, b_v)?,
+        ])
     }
 }
 

@@ -1,5 +1,6 @@
 //! Rotary position embedding.
 
+use crate::math;
 use crate::model::config::{Positions, Rotary as Choice};
 use candle_core::{DType, Result, Tensor};
 
@@ -76,8 +77,34 @@ impl Rotary {
         })
     }
 
+    /// [`Rotary::turn`] in one pass.
+    fn turn_rows(&self, x: &Tensor, angles: &Angles) -> Result<Tensor> {
+        let (half, adjacent) = (self.dim / 2, self.adjacent_pairs);
+        let (_, pos, heads, _) = x.dims4()?;
+        let all_rows = angles.cos.dim(0)? == 1;
+        let cos: Vec<f32> = angles.cos.flatten_all()?.to_vec1()?;
+        let sin: Vec<f32> = angles.sin.flatten_all()?.to_vec1()?;
+        math::map_rows(x, "rotary positions", move |index, row, out| {
+            let place = index / heads; // a row of the batch and a position
+            let at = if all_rows { place % pos } else { place };
+            let (cos, sin) = (&cos[at * half..][..half], &sin[at * half..][..half]);
+            out.copy_from_slice(row);
+            for (pair, (cos, sin)) in cos.iter().zip(sin).enumerate() {
+                let (a, b) = match adjacent {
+                    true => (2 * pair, 2 * pair + 1),
+                    false => (pair, pair + half),
+                };
+                out[a] = row[a] * cos - row[b] * sin;
+                out[b] = row[b] * cos + row[a] * sin;
+            }
+        })
+    }
+
     /// `[batch, pos, head, d_head]` to the same shape; numbers from `dim` on stay as they are.
     pub(super) fn turn(&self, x: &Tensor, angles: &Angles) -> Result<Tensor> {
+        if math::is_plain(x) && math::is_plain(&angles.cos) {
+            return self.turn_rows(x, angles);
+        }
         let (half, d_head) = (self.dim / 2, x.dim(3)?);
         let (a, b) = match self.adjacent_pairs {
             false => (x.narrow(3, 0, half)?, x.narrow(3, half, half)?),
