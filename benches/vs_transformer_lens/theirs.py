@@ -238,6 +238,13 @@ class Worker:
     def inputs(self, name):
         return self.keep("inputs", lambda: load_file(os.path.join(self.folder, "sae", "inputs.safetensors")))[name]
 
+    def product(self, case):
+        m, k, n = case["shape"]
+        x, W = torch.randn(m, k), torch.randn(k, n)
+        if case["way"] == "numpy":
+            x, W = x.numpy(), W.numpy()
+        return lambda: x @ W, lambda found: []
+
     def forward(self, case):
         model, tokens = self.model(case), batch_of(case)
         return lambda: model(tokens), of_logits

@@ -52,6 +52,11 @@ impl Case {
         }
     }
 
+    /// What is done.
+    pub fn what(&self) -> &Value {
+        &self.what
+    }
+
     /// The command for one side.
     pub fn command(&self, side: &str, way: Option<&str>) -> Value {
         let mut command = self.what.clone();

@@ -6,12 +6,14 @@
 //! `benches/README.md` says what the rows are and how FOLDER is made.
 
 mod cases;
+mod limits;
 mod ours;
 mod ready;
 mod table;
 mod worker;
 
 use ferrolens::{Error, Result};
+use limits::Limits;
 use std::path::PathBuf;
 use std::time::Duration;
 use table::{Row, Side};
@@ -37,6 +39,9 @@ fn main() -> Result<()> {
     }
     let options = options(&arguments)?;
     let mut workers = Workers::new(&options.python, &options.models)?;
+    eprintln!("the machine's limits");
+    let limits = Limits::measure(&mut workers, options.rounds)?;
+    eprintln!("{}\n\n{}", limits.markdown(), table::HEAD);
     let mut rows = Vec::new();
     let mut failures = Vec::new();
     let wanted = |name: &str| match &options.only {
@@ -45,7 +50,7 @@ fn main() -> Result<()> {
     };
     for case in cases::all().into_iter().filter(|case| wanted(&case.name)) {
         eprintln!("{}", case.name);
-        match measure(&case, &mut workers, options.rounds) {
+        match measure(&case, &mut workers, &limits, options.rounds) {
             Ok(row) => {
                 // A run that is stopped has said what it had.
                 eprintln!("{}", table::line(&row));
@@ -61,9 +66,9 @@ fn main() -> Result<()> {
         eprintln!("{}", ready::NAME);
         rows.push(ready::measure(&options.python, options.rounds)?);
     }
-    println!("{}", table::markdown(&rows));
+    println!("{}\n\n{}", limits.markdown(), table::markdown(&rows));
     if let Some(path) = &options.json {
-        let json = serde_json::json!({"rows": rows.iter().map(Row::json).collect::<Vec<_>>(), "failures": failures});
+        let json = serde_json::json!({"limits": limits.json(), "rows": rows.iter().map(Row::json).collect::<Vec<_>>(), "failures": failures});
         std::fs::write(path, format!("{json:#}\n"))?;
     }
     match failures.is_empty() {
@@ -112,7 +117,12 @@ fn options(arguments: &[String]) -> Result<Options> {
 }
 
 /// Warms all sides up, compares what they found, and lets them run in turn.
-fn measure(case: &cases::Case, workers: &mut Workers, rounds: usize) -> Result<Row> {
+fn measure(
+    case: &cases::Case,
+    workers: &mut Workers,
+    limits: &Limits,
+    rounds: usize,
+) -> Result<Row> {
     let mut commands = vec![("ferrolens".to_owned(), case.command("ours", None))];
     for theirs in &case.theirs {
         commands.push((theirs.label.clone(), case.command(theirs.side, theirs.way)));
@@ -164,6 +174,7 @@ fn measure(case: &cases::Case, workers: &mut Workers, rounds: usize) -> Result<R
         work: case.work,
         must: case.must,
         aim: case.aim,
+        limit: Some(limits.seconds(limits::needs(case.what()))),
         sides: sides.collect(),
     })
 }

@@ -8,10 +8,16 @@ use ferrolens::model::{HookedTransformer, ResidOptions};
 use ferrolens::sae::train::{ActivationSource, BiasStart, SaeTrainer, TrainConfig};
 use ferrolens::sae::{Gate, Sae, SaeConfig};
 use ferrolens::{Error, Result};
+use rayon::prelude::*;
 use serde_json::{Value, json};
 use std::io::BufRead;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
+
+/// How many bytes are read to find out how fast memory is: far more than caches hold.
+const READ: usize = 1 << 30;
+/// How many numbers are copied in one go.
+const READ_AT_ONCE: usize = 1 << 14;
 
 /// What is timed.
 type Work = Box<dyn FnMut() -> Result<Found>>;
@@ -65,6 +71,7 @@ fn answer(
     Ok(json!({"seconds": seconds, "values": values, "peak_mb": peak_mb("self")}))
 }
 
+#[allow(non_snake_case)]
 fn prepare(folder: &Path, command: &Value) -> Result<Work> {
     let text = |name: &str| command[name].as_str().unwrap_or_default().to_owned();
     let size = |name: &str| command[name].as_u64().unwrap_or_default() as usize;
@@ -166,6 +173,38 @@ fn prepare(folder: &Path, command: &Value) -> Result<Work> {
                 trainer.run(1)?;
                 let first = trainer.metrics().first().map(|metrics| metrics.loss);
                 Ok(Found::Numbers(first.into_iter().collect()))
+            })
+        }
+        "product" => {
+            let sizes: Vec<usize> = command["shape"]
+                .as_array()
+                .into_iter()
+                .flatten()
+                .filter_map(|size| Some(size.as_u64()? as usize))
+                .collect();
+            let [m, k, n] = sizes.as_slice() else {
+                return Err(Error::new("a product has three sizes."));
+            };
+            let x = Tensor::randn(0f32, 1., (*m, *k), &Device::Cpu)?;
+            let W = Tensor::randn(0f32, 1., (*k, *n), &Device::Cpu)?;
+            Box::new(move || {
+                x.matmul(&W)?;
+                Ok(Found::Numbers(Vec::new()))
+            })
+        }
+        "read" => {
+            let numbers = vec![1f32; READ / 4];
+            Box::new(move || {
+                // Copied to the same place again and again, which stays in a cache.
+                let parts = numbers.par_chunks(READ_AT_ONCE);
+                parts.for_each_init(
+                    || vec![0f32; READ_AT_ONCE],
+                    |near, part| {
+                        near[..part.len()].copy_from_slice(part);
+                        std::hint::black_box(near);
+                    },
+                );
+                Ok(Found::Numbers(vec![READ as f64]))
             })
         }
         other => return Err(Error::new(format!("the kind `{other}` is not known."))),

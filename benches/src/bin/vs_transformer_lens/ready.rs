@@ -71,6 +71,7 @@ pub fn measure(python: &Path, rounds: usize) -> Result<Row> {
         work: None,
         must: 2.,
         aim: 5.,
+        limit: None,
         sides,
     })
 }

@@ -7,6 +7,8 @@ pub struct Row {
     pub work: Option<(f64, &'static str)>,
     pub must: f64,
     pub aim: f64,
+    /// The shortest time that the machine allows, in seconds.
+    pub limit: Option<f64>,
     /// Ours first.
     pub sides: Vec<Side>,
 }
@@ -53,18 +55,19 @@ impl Row {
         });
         json!({
             "name": self.name, "ratio": self.ratio(), "must": self.must, "aim": self.aim,
-            "work": self.work.map(|(work, unit)| json!({"amount": work, "unit": unit})),
+            "limit_s": self.limit, "work": self.work.map(|(work, unit)| json!({"amount": work, "unit": unit})),
             "sides": sides.collect::<Vec<_>>(),
         })
     }
 }
 
+pub const HEAD: &str = "\
+| work | ours | theirs | ratio | must | aim | ours, of the limit | peak MB, ours | theirs |
+| --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: |";
+
 /// The rows as Markdown; a ratio below what it must be is in bold.
 pub fn markdown(rows: &[Row]) -> String {
-    let mut lines = vec![
-        "| work | ours | theirs | ratio | must | aim | peak MB, ours | theirs |".to_owned(),
-        "| --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: |".to_owned(),
-    ];
+    let mut lines = vec![HEAD.to_owned()];
     lines.extend(rows.iter().map(line));
     lines.join("\n")
 }
@@ -80,10 +83,13 @@ pub fn line(row: &Row) -> String {
         true => format!("{ratio:.2}"),
         false => format!("**{ratio:.2}**"),
     };
+    let share = row.limit.map_or_else(String::new, |limit| {
+        format!("{:.0} %", 100. * limit / median(&ours.seconds))
+    });
     let peak = row.fastest().map_or(f64::NAN, |side| side.peak_mb);
     let own = row.shown(ours);
     format!(
-        "| {} | {} | {} | {shown} | {:.1} | {:.1} | {:.0} | {peak:.0} |",
+        "| {} | {} | {} | {shown} | {:.1} | {:.1} | {share} | {:.0} | {peak:.0} |",
         row.name,
         own.strip_prefix("ferrolens ").unwrap_or(&own),
         all.join("; "),
@@ -140,6 +146,7 @@ mod tests {
             work: None,
             must: 2.,
             aim: 4.,
+            limit: Some(0.06),
             sides,
         }
     }
@@ -155,7 +162,7 @@ mod tests {
         assert!((row.ratio() - 3.).abs() < 1e-9);
         let table = markdown(&[row]);
         assert!(table.ends_with(
-            "| forward | 150.0 ms | HT 850.0 ms; TB 450.0 ms | 3.00 | 2.0 | 4.0 | 100 | 100 |"
+            "| forward | 150.0 ms | HT 850.0 ms; TB 450.0 ms | 3.00 | 2.0 | 4.0 | 40 % | 100 | 100 |"
         ));
     }
 

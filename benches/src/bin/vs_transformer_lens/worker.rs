@@ -87,7 +87,10 @@ impl Workers {
             side => Command::new(self.python.join(side).join("bin/python")),
         };
         match side {
-            "ours" => command.arg("--ours"),
+            // As the kernel does for the process that runs cells.
+            "ours" => command
+                .arg("--ours")
+                .env("GLIBC_TUNABLES", "glibc.malloc.hugetlb=1"),
             _ => command.args([SCRIPT, "work"]),
         };
         let mut child = command

@@ -1,0 +1,224 @@
+//! How cost grows: a forward pass with layers, width and context; a sweep with its corpus; a training step
+//! with latents.
+//!
+//! `cargo run --release -p ferrolens-benches --bin growth [FOLDER]`
+//!
+//! Prints a table for each, and writes a figure for each to FOLDER. Models and autoencoders are random, but for
+//! the sweep, which goes over the words of the embedded model.
+
+use candle_core::{Device, Tensor};
+use ferrolens::analysis::Sweep;
+use ferrolens::data::Corpus;
+use ferrolens::display::{PlotOptions, line};
+use ferrolens::emit::Rich;
+use ferrolens::model::{Config, HookedTransformer};
+use ferrolens::sae::train::{ActivationSource, BiasStart, SaeTrainer, TrainConfig};
+use ferrolens::sae::{Gate, Sae, SaeConfig};
+use ferrolens::{Error, Result};
+use std::collections::HashMap;
+use std::path::PathBuf;
+use std::time::Instant;
+
+const RUNS: usize = 7;
+
+/// What was measured at one size: milliseconds, and the megabytes that it took at most.
+struct Point {
+    size: usize,
+    ms: f64,
+    mb: f64,
+}
+
+fn main() -> Result<()> {
+    let folder = std::env::args().nth(1).map(PathBuf::from);
+    if let Some(folder) = &folder {
+        std::fs::create_dir_all(folder)?;
+    }
+    let show = |name: &str, title: &str, size: &str, points: &[Point]| {
+        report(name, title, size, points, folder.as_ref())
+    };
+    let layers = [1, 2, 4, 8, 16].map(|layers| forward(layers, layers, 256, 128));
+    let title = "Forward pass, 256 wide, 128 tokens";
+    show("layers", title, "layers", &all(layers)?)?;
+    let widths = [64, 128, 256, 512, 1024].map(|width| forward(width, 2, width, 128));
+    let title = "Forward pass, 2 layers, 128 tokens";
+    show("width", title, "d_model", &all(widths)?)?;
+    let contexts = [32, 64, 128, 256, 512, 1024, 2048].map(|pos| forward(pos, 2, 256, pos));
+    let title = "Forward pass, 2 layers, 256 wide";
+    show("context", title, "tokens", &all(contexts)?)?;
+    let corpora = [100, 200, 400, 800, 1600, 3200].map(sweep);
+    let title = "Sweep of 4,096 latents, stories-2l";
+    show("sweep", title, "prompts", &all(corpora)?)?;
+    let latents = [1024, 2048, 4096, 8192, 16_384].map(train);
+    let title = "Training step, 2,048 activations 256 wide";
+    show("training", title, "latents", &all(latents)?)
+}
+
+fn all<const N: usize>(points: [Result<Point>; N]) -> Result<Vec<Point>> {
+    points.into_iter().collect()
+}
+
+/// The exponents between neighbours say how cost grows: 1 where it is in proportion.
+fn report(
+    name: &str,
+    title: &str,
+    size: &str,
+    points: &[Point],
+    folder: Option<&PathBuf>,
+) -> Result<()> {
+    println!("\n{title}\n\n| {size} | ms | grows with the power | peak MB |");
+    println!("| ---: | ---: | ---: | ---: |");
+    for (at, point) in points.iter().enumerate() {
+        let power = at.checked_sub(1).and_then(|before| points.get(before));
+        let power = power.map_or_else(String::new, |before| {
+            let sizes = point.size as f64 / before.size as f64;
+            format!("{:.2}", (point.ms / before.ms).ln() / sizes.ln())
+        });
+        println!(
+            "| {} | {:.1} | {power} | {:.0} |",
+            point.size, point.ms, point.mb
+        );
+    }
+    let Some(folder) = folder else {
+        return Ok(());
+    };
+    let sizes: Vec<f64> = points.iter().map(|point| point.size as f64).collect();
+    let times: Vec<f64> = points.iter().map(|point| point.ms).collect();
+    let first = points
+        .first()
+        .map_or(1., |first| first.ms / first.size as f64);
+    let proportional: Vec<f64> = sizes.iter().map(|size| first * size).collect();
+    let options = PlotOptions::new()
+        .title(title)
+        .x_title(size)
+        .y_title("milliseconds")
+        .x_values(&sizes)?
+        .log_x(true)
+        .log_y(true)
+        .markers(true);
+    let plot = line(
+        &[("measured", times), ("in proportion", proportional)],
+        options,
+    )?;
+    let bundle = plot.bundle();
+    let picture = bundle.get("image/svg+xml").and_then(|svg| svg.as_str());
+    let picture = picture.ok_or_else(|| Error::new("the figure has no picture."))?;
+    std::fs::write(folder.join(format!("{name}.svg")), picture)?;
+    Ok(())
+}
+
+/// The median time of some runs after a first one, and the most memory since before that.
+fn timed(size: usize, runs: usize, mut work: impl FnMut() -> Result<()>) -> Result<Point> {
+    // The largest resident size is counted from here.
+    let _ = std::fs::write("/proc/self/clear_refs", "5");
+    work()?;
+    let mut seconds = Vec::new();
+    for _ in 0..runs {
+        let started = Instant::now();
+        work()?;
+        seconds.push(started.elapsed().as_secs_f64());
+    }
+    seconds.sort_by(f64::total_cmp);
+    Ok(Point {
+        size,
+        ms: seconds
+            .get(runs / 2)
+            .map_or(f64::NAN, |seconds| seconds * 1e3),
+        mb: peak_mb(),
+    })
+}
+
+fn peak_mb() -> f64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+    let kilobytes =
+        line.and_then(|line| line.trim().strip_suffix(" kB")?.trim().parse::<f64>().ok());
+    kilobytes.map_or(f64::NAN, |kilobytes| kilobytes * 1024. / 1e6)
+}
+
+fn forward(size: usize, layers: usize, width: usize, pos: usize) -> Result<Point> {
+    let model = random_model(layers, width)?;
+    let vocabulary = model.config().d_vocab;
+    let ids: Vec<u32> = (0..pos).map(|at| (at * 7919 % vocabulary) as u32).collect();
+    let tokens = Tensor::from_vec(ids, (1, pos), &Device::Cpu)?;
+    timed(size, RUNS, || {
+        model.forward(&tokens)?;
+        Ok(())
+    })
+}
+
+/// A GPT-2 of this size with a vocabulary of 4,096.
+fn random_model(layers: usize, width: usize) -> Result<HookedTransformer> {
+    let (heads, vocabulary, context) = ((width / 64).max(1), 4096, 2048);
+    let config = Config::gpt2(layers, width, heads, vocabulary, context);
+    let (d_head, d_mlp) = (config.d_head, config.d_mlp);
+    let mut weights = HashMap::new();
+    let mut put = |name: String, shape: &[usize]| -> Result<()> {
+        let spread = (shape[shape.len().saturating_sub(2)] as f64).powf(-0.5);
+        weights.insert(
+            name,
+            Tensor::randn(0f32, spread as f32, shape, &Device::Cpu)?,
+        );
+        Ok(())
+    };
+    put("embed.W_E".to_owned(), &[vocabulary, width])?;
+    put("pos_embed.W_pos".to_owned(), &[context, width])?;
+    put("unembed.W_U".to_owned(), &[width, vocabulary])?;
+    put("unembed.b_U".to_owned(), &[vocabulary])?;
+    for part in ["w", "b"] {
+        put(format!("ln_final.{part}"), &[width])?;
+    }
+    for layer in 0..layers {
+        let name = |part: &str| format!("blocks.{layer}.{part}");
+        for part in ["ln1.w", "ln1.b", "ln2.w", "ln2.b", "attn.b_O", "mlp.b_out"] {
+            put(name(part), &[width])?;
+        }
+        for which in ["Q", "K", "V"] {
+            put(name(&format!("attn.W_{which}")), &[heads, width, d_head])?;
+            put(name(&format!("attn.b_{which}")), &[heads, d_head])?;
+        }
+        put(name("attn.W_O"), &[heads, d_head, width])?;
+        put(name("mlp.W_in"), &[width, d_mlp])?;
+        put(name("mlp.b_in"), &[d_mlp])?;
+        put(name("mlp.W_out"), &[d_mlp, width])?;
+    }
+    HookedTransformer::new(config, weights, None)
+}
+
+/// The maxima of all prompts are kept by nobody: memory should not grow with the corpus.
+#[allow(non_snake_case)]
+fn sweep(prompts: usize) -> Result<Point> {
+    let model = HookedTransformer::from_pretrained("stories-2l")?;
+    let point = "blocks.1.hook_resid_pre";
+    let (d_in, d_sae) = (model.config().d_model, 4096);
+    let W_enc = Tensor::randn(0f32, (d_in as f32).powf(-0.5), (d_in, d_sae), &Device::Cpu)?;
+    let W_dec = W_enc.t()?.contiguous()?;
+    let b_enc = Tensor::full(-2f32, d_sae, &Device::Cpu)?;
+    let b_dec = Tensor::zeros(d_in, candle_core::DType::F32, &Device::Cpu)?;
+    let cfg = SaeConfig::new(d_in, d_sae).hook_name(point);
+    let sae = Sae::new(cfg, W_enc, b_enc, W_dec, b_dec, Gate::Relu)?;
+    let vocabulary = model.config().d_vocab;
+    let rows = (0..prompts).map(|prompt| {
+        let length = 20 + prompt * 37 % 200;
+        let token = |at: usize| ((prompt * 31 + at * 7919) % vocabulary) as u32;
+        (0..length).map(token).collect()
+    });
+    let corpus = Corpus::from_tokens(rows.collect(), None)?;
+    timed(prompts, 3, || {
+        Sweep::new().no_cache().run(&model, &sae, &corpus)?;
+        Ok(())
+    })
+}
+
+fn train(d_sae: usize) -> Result<Point> {
+    let (batch, d_in) = (2048, 256);
+    let x = Tensor::randn(0f32, 1., (2 * batch, d_in), &Device::Cpu)?;
+    let config = TrainConfig::relu(d_sae)
+        .l1(0.05)
+        .batch_size(batch)
+        .bias_start(BiasStart::Zeros);
+    let mut trainer = SaeTrainer::new(ActivationSource::of_tensor("x", &x)?, config)?;
+    timed(d_sae, RUNS, || {
+        trainer.run(1)?;
+        Ok(())
+    })
+}
