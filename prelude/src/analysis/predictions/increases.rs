@@ -2,11 +2,12 @@
 
 use super::average::Average;
 use crate::analysis::LatentSweep;
-use crate::data::Corpus;
+use crate::data::{Corpus, TokenBatch};
 use crate::emit::{self, check_interrupt};
 use crate::error::{Error, Result};
 use crate::intervene::{Intervention, Latents, Removal};
-use crate::model::Answer;
+use crate::model::{ActivationCache, Answer, HookPoint, HookedTransformer};
+use crate::sae::Sae;
 use candle_core::{D, DType, Tensor};
 use polars::prelude::{Column, DataFrame};
 use std::fmt;
@@ -56,77 +57,24 @@ impl LatentSweep {
                  than 1."
             )));
         }
-        let (model, sae, corpus, point) =
-            (self.model(), self.sae(), self.corpus(), self.hook_point());
+        let (model, sae, corpus) = (self.model(), self.sae(), self.corpus());
         let latents = latents.into().of(&sae)?;
-        let thresholds = self.thresholds(&latents, share)?;
-        let removal = Intervention::remove_latents(&sae, latents.clone(), Removal::AtOnce)?;
-        let directions = sae.residual_directions(&model, latents.clone())?; // [latents, d_model]
+        let study = Study {
+            point: self.hook_point(),
+            thresholds: self.thresholds(&latents, share)?,
+            removal: Intervention::remove_latents(&sae, latents.clone(), Removal::AtOnce)?,
+            directions: sae.residual_directions(&model, latents.clone())?,
+            latents,
+            model,
+            sae,
+        };
         let mut positions = Vec::new();
         let mut line = emit::Progress::new(corpus.tokens()).labelled("tokens with and without");
         for batch in corpus.batches(TOKENS)? {
             check_interrupt()?;
             line.advance(batch.tokens());
-            if batch.width() < 2 {
-                continue;
-            }
-            let predicted = batch.width() - 1;
-            let cache = model
-                .run(batch.input())
-                .cache([point.name(), "ln_final.hook_scale".into()]);
-            let (logits, cache) = cache.logits_and_cache()?;
-            let acts = sae.encode_latents(&sae.input_of(&cache.get(point)?)?, &latents)?;
-            let acts = acts.to_dtype(DType::F32)?.to_device(&model.device())?;
-            let acts = acts.narrow(1, 0, predicted)?.contiguous()?; // [batch, pos - 1, latents]
-            let of_batch: Vec<Vec<Vec<f32>>> = acts.to_vec3()?;
-            let is_active = |acts: &[f32]| {
-                let mut pairs = acts.iter().zip(&thresholds);
-                pairs.any(|(act, threshold)| act > threshold)
-            };
-            if !of_batch.iter().flatten().any(|acts| is_active(acts)) {
-                continue;
-            }
-            let losses = model.loss_fn_per_token(&logits, batch.input())?;
-            let without = model.run(batch.input()).hooks(&removal).loss_per_token()?;
-            let next: Vec<u32> = batch
-                .rows
-                .iter()
-                .flat_map(|row| row[1..].to_vec())
-                .collect();
-            let next = Tensor::from_vec(next, (batch.rows.len(), predicted), &model.device())?;
-            let (rows, width) = (batch.rows.len() * predicted, latents.len());
-            let wrote = acts.reshape((rows, width))?.matmul(&directions)?;
-            let wrote = wrote
-                .reshape((batch.rows.len(), predicted, ()))?
-                .to_dtype(model.dtype())?;
-            let direct = cache.logit_attrs(
-                &wrote.unsqueeze(0)?,
-                Answer::Tokens(next),
-                None,
-                ..predicted as isize,
-            )?;
-            let numbers = |tensor: &Tensor| -> Result<Vec<Vec<f32>>> {
-                Ok(tensor.to_dtype(DType::F32)?.to_vec2()?)
-            };
-            let (losses, without) = (numbers(&losses)?, numbers(&without)?);
-            let (direct, sums) = (
-                numbers(&direct.squeeze(0)?)?,
-                numbers(&acts.sum(D::Minus1)?)?,
-            );
-            for (row, (prompt, length)) in batch.prompts.iter().zip(&batch.lengths).enumerate() {
-                for position in 0..length.saturating_sub(1) {
-                    if is_active(&of_batch[row][position]) {
-                        positions.push(ActivePosition {
-                            prompt: *prompt,
-                            position,
-                            next: batch.rows[row].get(position + 1).copied().unwrap_or(0),
-                            activation: sums[row][position],
-                            loss: losses[row][position],
-                            loss_without: without[row][position],
-                            direct: direct[row][position],
-                        });
-                    }
-                }
+            if batch.width() > 1 {
+                positions.extend(study.of_batch(&batch)?);
             }
         }
         line.end();
@@ -152,6 +100,84 @@ impl LatentSweep {
                 })
             })
             .collect()
+    }
+}
+
+/// Latents, and the same predictions with and without them.
+struct Study {
+    model: HookedTransformer,
+    sae: Sae,
+    point: HookPoint,
+    latents: Vec<u32>,
+    thresholds: Vec<f32>,
+    removal: Intervention,
+    /// What each latent adds to the residual stream, `[latents, d_model]`.
+    directions: Tensor,
+}
+
+impl Study {
+    /// The positions of a batch at which one of the latents is active and a token follows.
+    fn of_batch(&self, batch: &TokenBatch) -> Result<Vec<ActivePosition>> {
+        let (model, predicted) = (&self.model, batch.width() - 1);
+        let kept = [self.point.name(), "ln_final.hook_scale".into()];
+        let (logits, cache) = model.run(batch.input()).cache(kept).logits_and_cache()?;
+        let read = self.sae.input_of(&cache.get(self.point)?)?;
+        let acts = self.sae.encode_latents(&read, &self.latents)?;
+        let acts = acts.to_dtype(DType::F32)?.to_device(&model.device())?;
+        let acts = acts.narrow(1, 0, predicted)?.contiguous()?; // [batch, pos - 1, latents]
+        let each: Vec<Vec<Vec<f32>>> = acts.to_vec3()?;
+        if !each.iter().flatten().any(|acts| self.is_active(acts)) {
+            return Ok(Vec::new());
+        }
+        let losses = model.loss_fn_per_token(&logits, batch.input())?;
+        let run = model.run(batch.input()).hooks(&self.removal);
+        let without = run.loss_per_token()?;
+        let direct = self.direct(batch, &acts, &cache)?;
+        let numbers = |tensor: &Tensor| -> Result<Vec<Vec<f32>>> {
+            Ok(tensor.to_dtype(DType::F32)?.to_vec2()?)
+        };
+        let (losses, without) = (numbers(&losses)?, numbers(&without)?);
+        let (direct, sums) = (numbers(&direct)?, numbers(&acts.sum(D::Minus1)?)?);
+        let mut found = Vec::new();
+        for (row, (prompt, length)) in batch.prompts.iter().zip(&batch.lengths).enumerate() {
+            for position in 0..length.saturating_sub(1) {
+                if self.is_active(&each[row][position]) {
+                    found.push(ActivePosition {
+                        prompt: *prompt,
+                        position,
+                        next: batch.rows[row].get(position + 1).copied().unwrap_or(0),
+                        activation: sums[row][position],
+                        loss: losses[row][position],
+                        loss_without: without[row][position],
+                        direct: direct[row][position],
+                    });
+                }
+            }
+        }
+        Ok(found)
+    }
+
+    /// What the latents add to the logit of each next token, `[batch, pos - 1]`, from their activations.
+    fn direct(&self, batch: &TokenBatch, acts: &Tensor, cache: &ActivationCache) -> Result<Tensor> {
+        let (rows, predicted, width) = acts.dims3()?;
+        let next = batch.rows.iter().flat_map(|row| &row[1..]).copied();
+        let next: Vec<u32> = next.collect();
+        let next = Tensor::from_vec(next, (rows, predicted), &self.model.device())?;
+        let wrote = acts.reshape((rows * predicted, width))?;
+        let wrote = wrote.matmul(&self.directions)?;
+        let wrote = wrote.reshape((1, rows, predicted, ()))?; // [1, batch, pos - 1, d_model]
+        let direct = cache.logit_attrs(
+            &wrote.to_dtype(self.model.dtype())?,
+            Answer::Tokens(next),
+            None,
+            ..predicted as isize,
+        )?;
+        Ok(direct.squeeze(0)?)
+    }
+
+    fn is_active(&self, acts: &[f32]) -> bool {
+        let mut pairs = acts.iter().zip(&self.thresholds);
+        pairs.any(|(act, threshold)| act > threshold)
     }
 }
 
