@@ -19,7 +19,7 @@ use std::collections::HashMap;
 use std::path::PathBuf;
 use std::time::Instant;
 
-const RUNS: usize = 7;
+const RUNS: usize = 15;
 
 /// What was measured at one size: milliseconds, and the megabytes that it took at most.
 struct Point {
@@ -106,7 +106,8 @@ fn report(
     Ok(())
 }
 
-/// The median time of some runs after a first one, and the most memory since before that.
+/// The shortest time of some runs after a first one, and the most memory since before that. The shortest: what
+/// else the machine does only adds to it.
 fn timed(size: usize, runs: usize, mut work: impl FnMut() -> Result<()>) -> Result<Point> {
     // The largest resident size is counted from here.
     let _ = std::fs::write("/proc/self/clear_refs", "5");

@@ -117,6 +117,41 @@ impl Panels {
         Tensor::from_vec(copied, (self.d_in, columns), self.values.device())
     }
 
+    /// Single columns, each as a row: `[columns.len(), d_in]`.
+    ///
+    /// # Errors
+    /// There is no such column.
+    pub(crate) fn some_columns(&self, columns: &[u32]) -> Result<Tensor> {
+        if let Some(column) = columns
+            .iter()
+            .find(|column| **column as usize >= self.d_out)
+        {
+            bail!(
+                "there is no column {column} in a matrix with {}",
+                self.d_out
+            )
+        }
+        let picked = self.with_values(|values| {
+            let mut picked = Vec::with_capacity(columns.len() * self.d_in);
+            for column in columns.iter().map(|column| *column as usize) {
+                match self.order {
+                    Order::Transposed => {
+                        let row = &values[column * self.d_in..(column + 1) * self.d_in];
+                        picked.extend_from_slice(row);
+                    }
+                    Order::Panels => {
+                        let (start, width) = self.panel(column / WIDTH);
+                        let first = start + column % WIDTH;
+                        let down = values[first..].iter().step_by(width);
+                        picked.extend(down.take(self.d_in));
+                    }
+                }
+            }
+            picked
+        })?;
+        Tensor::from_vec(picked, (columns.len(), self.d_in), self.values.device())
+    }
+
     /// `x W + b`: `[.., d_in]` to `[.., d_out]`. Differentiable in `x`.
     ///
     /// # Errors
@@ -462,6 +497,13 @@ mod tests {
                 let wanted = matrix.narrow(1, first, count).unwrap();
                 check(&found, &wanted.to_dtype(DType::F64).unwrap());
             }
+            let ids = [199, 0, 64, 63, 64];
+            let found = panels.some_columns(&ids).unwrap();
+            let ids = Tensor::new(&ids, &Device::Cpu).unwrap();
+            let wanted = matrix.index_select(&ids, 1).unwrap().t().unwrap();
+            check(&found, &wanted.to_dtype(DType::F64).unwrap());
+            assert_eq!(panels.some_columns(&[]).unwrap().dims(), [0, 50]);
+            assert!(panels.some_columns(&[200]).is_err());
         }
     }
 

@@ -10,7 +10,7 @@ use super::config::Config;
 use super::filter::Offered;
 use super::names::{HookPoint, Site};
 use super::padded::Padded;
-use super::parts::{Embed, Norm, NormAt, Sequence, Unembed};
+use super::parts::{Embed, Matrix, Norm, NormAt, Sequence, Unembed};
 use super::pass::{Pass, Step};
 use super::weights::Weights;
 use crate::error::Result;
@@ -81,6 +81,11 @@ impl Network {
             ln_final: Norm::new(config, weights, NormAt::LnFinal, 0)?,
             unembed: Unembed::new(config, weights)?,
         })
+    }
+
+    /// The unembedding, `[d_model, d_vocab]`.
+    pub(crate) fn unembedding(&self) -> &Matrix {
+        self.unembed.matrix()
     }
 
     /// `[batch, pos]` token ids to the first residual stream, `[batch, pos, d_model]`.

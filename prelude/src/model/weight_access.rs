@@ -155,25 +155,27 @@ impl HookedTransformer {
     /// # Errors
     /// A text that is not one token, or an id outside the vocabulary.
     pub fn tokens_to_residual_directions(&self, tokens: impl Into<Answer>) -> Result<Tensor> {
-        let by_token = self.W_U()?.t()?; // [d_vocab, d_model]
         let (ids, mut shape) = match tokens.into() {
             Answer::Text(text) => (vec![self.to_single_token(&text)?], Vec::new()),
             Answer::Token(id) => (vec![id], Vec::new()),
             Answer::Tokens(tokens) => (ids_of(&tokens)?, tokens.dims().to_vec()),
         };
-        let d_vocab = by_token.dim(0)?;
+        let d_vocab = self.config().d_vocab_out;
         if let Some(id) = ids.iter().find(|id| **id as usize >= d_vocab) {
             return Err(Error::new(format!(
                 "token {id} is outside the vocabulary of {}, which has {d_vocab} tokens.",
                 self.config().model_name
             )));
         }
-        let ids = Tensor::new(ids, &self.device())?;
         shape.push(self.config().d_model);
-        Ok(by_token
-            .contiguous()?
-            .index_select(&ids, 0)?
-            .reshape(shape)?)
+        let directions = self.network().unembedding().some_columns(&ids)?;
+        Ok(directions.reshape(shape)?)
+    }
+
+    /// `x W_U`, `[.., d_model]` to `[.., d_vocab]`: what vectors of the residual stream add to the logits.
+    #[allow(non_snake_case)]
+    pub(crate) fn times_W_U(&self, x: &Tensor) -> Result<Tensor> {
+        Ok(self.network().unembedding().times(x, None)?)
     }
 
     /// The sum of all biases that blocks before `layer` write to the residual stream, `[d_model]`:

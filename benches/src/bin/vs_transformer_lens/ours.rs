@@ -5,8 +5,8 @@ use ferrolens::analysis::Sweep;
 use ferrolens::data::Corpus;
 use ferrolens::intervene::{Intervention, Removal};
 use ferrolens::model::{HookedTransformer, ResidOptions};
+use ferrolens::sae::Sae;
 use ferrolens::sae::train::{ActivationSource, BiasStart, SaeTrainer, TrainConfig};
-use ferrolens::sae::{Gate, Sae, SaeConfig};
 use ferrolens::{Error, Result};
 use rayon::prelude::*;
 use serde_json::{Value, json};
@@ -217,22 +217,12 @@ fn tokens_of(count: usize, vocabulary: usize, start: usize) -> Vec<u32> {
     (start..start + count).map(token).collect()
 }
 
-#[allow(non_snake_case)]
 fn sae(folder: &Path, name: &str, point: &str) -> Result<Sae> {
-    let path = folder.join("sae").join(format!("{name}.safetensors"));
-    let mut weights = candle_core::safetensors::load(path, &Device::Cpu)?;
-    let mut take = |name: &str| {
-        let weight = weights.remove(name);
-        weight.ok_or_else(|| Error::new(format!("the autoencoder has no `{name}`.")))
-    };
-    let (W_enc, b_enc) = (take("W_enc")?, take("b_enc")?);
-    let (W_dec, b_dec) = (take("W_dec")?, take("b_dec")?);
-    let (d_in, d_sae) = W_enc.dims2()?;
-    let mut cfg = SaeConfig::new(d_in, d_sae);
+    let mut sae = Sae::load(folder.join("sae").join(format!("{name}.safetensors")))?;
     if !point.is_empty() {
-        cfg = cfg.hook_name(point);
+        sae.cfg.hook_name = Some(point.to_owned());
     }
-    Sae::new(cfg, W_enc, b_enc, W_dec, b_dec, Gate::Relu)
+    Ok(sae)
 }
 
 fn input(folder: &Path, name: &str) -> Result<Tensor> {

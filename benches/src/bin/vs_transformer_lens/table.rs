@@ -44,7 +44,7 @@ impl Row {
     fn shown(&self, side: &Side) -> String {
         let seconds = median(&side.seconds);
         match self.work {
-            Some((work, unit)) => format!("{} {:.3} {unit}", side.label, work / seconds),
+            Some((work, unit)) => format!("{} {:.1} {unit}", side.label, work / seconds),
             None => format!("{} {:.1} ms", side.label, seconds * 1e3),
         }
     }

@@ -68,7 +68,8 @@ impl Sae {
         latents: impl Into<Latents>,
     ) -> Result<Tensor> {
         let written = self.residual_directions(model, latents)?;
-        Ok(written.matmul(&model.W_U()?.to_dtype(DType::F32)?)?)
+        let logits = model.times_W_U(&written.to_dtype(model.dtype())?)?;
+        Ok(logits.to_dtype(DType::F32)?)
     }
 
     /// What each of these latents writes to the residual stream when it is active by 1, `[latents,

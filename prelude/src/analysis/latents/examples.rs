@@ -105,9 +105,6 @@ impl LatentSweep {
         let row = sae.W_dec.narrow(0, latent as usize, 1)?; // [1, d_out]
         let row = row.to_device(&model.device())?.to_dtype(model.dtype())?;
         let point = self.hook_point();
-        let W_U = model
-            .weights()
-            .get("unembed.W_U", &[config.d_model, config.d_vocab])?;
         let written = match (point.site(), point.layer()) {
             (Site::Post, Some(layer)) if sae.cfg.d_out == config.d_mlp => {
                 let shape = [config.d_mlp, config.d_model];
@@ -128,7 +125,7 @@ impl LatentSweep {
                 )));
             }
         };
-        Ok(written.matmul(&W_U)?.squeeze(0)?)
+        Ok(model.times_W_U(&written)?.squeeze(0)?)
     }
 
     fn read(&self, latent: u32, some: &[Activating]) -> Result<Vec<LatentExample>> {

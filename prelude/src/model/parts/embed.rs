@@ -111,6 +111,11 @@ impl Unembed {
         self.W_U.times(x, self.b_U.as_ref())
     }
 
+    /// `W_U`, without the bias and the cap.
+    pub(crate) fn matrix(&self) -> &Matrix {
+        &self.W_U
+    }
+
     /// The logits that leave the model: `cap * tanh(logits / cap)` where there is a cap.
     pub(crate) fn cap(&self, logits: Tensor) -> CandleResult<Tensor> {
         match self.soft_cap {

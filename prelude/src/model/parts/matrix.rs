@@ -68,6 +68,17 @@ impl Matrix {
         }
     }
 
+    /// Single columns, each as a row: `[columns.len(), d_in]`.
+    pub(crate) fn some_columns(&self, columns: &[u32]) -> CandleResult<Tensor> {
+        match self {
+            Self::Panels(panels) => panels.some_columns(columns),
+            Self::Plain(weight) => {
+                let columns = Tensor::new(columns, weight.device())?;
+                weight.t()?.contiguous()?.index_select(&columns, 0)
+            }
+        }
+    }
+
     /// Has `weights` hold some of its columns by this name, in the shape that the weight has.
     pub(crate) fn show(
         &self,
