@@ -20,9 +20,12 @@ fn random_notebooks_do_the_same_with_each_shortcut_and_without() {
     let mut plain = FrontEnd::start_with(|command| {
         command.env(OFF_ENV, "0");
     });
-    let mut fronted = FrontEnd::start();
+    // Also where all other tests are run without the front.
+    let mut fronted = FrontEnd::start_with(|command| {
+        command.env_remove(OFF_ENV);
+    });
     let mut keeping = FrontEnd::start_with(|command| {
-        command.env(KEPT_CELLS_ENV, &kept);
+        command.env_remove(OFF_ENV).env(KEPT_CELLS_ENV, &kept);
     });
     fronted.execute(":interruptible off").ok();
     let number = |name: &str, usual: u64| {
@@ -62,7 +65,7 @@ fn what_was_compiled_once_is_not_compiled_again() {
     let kept = folder.path().join("kept");
     let start = || {
         FrontEnd::start_with(|command| {
-            command.env(KEPT_CELLS_ENV, &kept);
+            command.env_remove(OFF_ENV).env(KEPT_CELLS_ENV, &kept);
         })
     };
     let cells = [
