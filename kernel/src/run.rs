@@ -47,10 +47,14 @@ pub fn run(connection_file: &Path) -> Result<(), String> {
         .build()
         .map_err(|error| format!("The kernel's threads could not be started: {error}."))?;
     let interrupt = runtime.block_on(serve(connection, prebuilt, folder.clone()))?;
-    // The interpreter may still be starting: nobody waits for it. The child ends with its pipe.
+    // The interpreter may still be starting, or about to compile: nobody waits for it. The child ends
+    // with its pipe.
+    folder.close();
     interrupt.end_all();
     folder.remove();
-    std::process::exit(0)
+    // SAFETY: ends the process at once. Whatever leaves in an orderly way gives the interpreter's thread
+    // time to make the folder again.
+    unsafe { libc::_exit(0) }
 }
 
 async fn serve(

@@ -20,6 +20,9 @@ const DOUBLE_CLICK: Duration = Duration::from_millis(800);
 /// How often it is looked for compilers of a cell that is not to be compiled.
 const COMPILERS_AGAIN: Duration = Duration::from_millis(20);
 
+/// For how long processes that are ended together are waited for, to stop.
+const STANDSTILL: Duration = Duration::from_millis(50);
+
 /// What the interpreter is doing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(super) enum Phase {
@@ -189,37 +192,50 @@ impl Interrupt {
 /// Ends every tool that this process has started, with what they started; false when there is none.
 fn end_compilers() -> bool {
     let own = std::process::id();
-    let processes = processes();
-    let mut ending: Vec<u32> = processes
-        .iter()
-        .filter(|process| {
-            process.parent == own && matches!(process.name.as_str(), "cargo" | "mold")
-        })
-        .map(|process| process.id)
-        .collect();
-    let found = !ending.is_empty();
-    let mut at = 0;
-    while at < ending.len() {
-        let parent = ending[at];
-        ending.extend(
-            processes
-                .iter()
-                .filter(|process| process.parent == parent)
-                .map(|p| p.id),
-        );
-        at += 1;
+    let is_tool = |process: &Process| {
+        process.parent == own && matches!(process.name.as_str(), "cargo" | "mold")
+    };
+    end_trees(&is_tool)
+}
+
+/// Ends processes with all that they started. They are stopped first: one that still runs could start
+/// another between the look at the system's list and its end, and that one would belong to nobody.
+fn end_trees(is_root: &dyn Fn(&Process) -> bool) -> bool {
+    let mut ending: Vec<u32> = Vec::new();
+    let deadline = Instant::now() + STANDSTILL;
+    loop {
+        let processes = processes();
+        let known = ending.len();
+        for process in &processes {
+            let belongs = is_root(process) || ending.contains(&process.parent);
+            if belongs && !ending.contains(&process.id) {
+                send(process.id, libc::SIGSTOP);
+                ending.push(process.id);
+            }
+        }
+        let stands_still = |process: &Process| !ending.contains(&process.id) || process.is_still;
+        if ending.len() == known && processes.iter().all(stands_still) || Instant::now() > deadline
+        {
+            break;
+        }
     }
-    for id in ending {
-        // SAFETY: sends a signal; no memory is involved.
-        unsafe { libc::kill(id.cast_signed(), libc::SIGKILL) };
+    for id in &ending {
+        send(*id, libc::SIGKILL);
     }
-    found
+    !ending.is_empty()
+}
+
+fn send(process: u32, signal: libc::c_int) {
+    // SAFETY: sends a signal; no memory is involved.
+    unsafe { libc::kill(process.cast_signed(), signal) };
 }
 
 struct Process {
     id: u32,
     parent: u32,
     name: String,
+    /// It is stopped, or has ended.
+    is_still: bool,
 }
 
 /// The system's processes, as far as they can be read.
@@ -234,11 +250,14 @@ fn processes() -> Vec<Process> {
             let stat = std::fs::read_to_string(entry.path().join("stat")).ok()?;
             // `pid (name) state parent ...`, where the name may hold anything.
             let (name, rest) = stat.split_once('(')?.1.rsplit_once(')')?;
-            let parent = rest.split_whitespace().nth(1)?.parse().ok()?;
+            let mut rest = rest.split_whitespace();
+            let state = rest.next()?;
+            let parent = rest.next()?.parse().ok()?;
             Some(Process {
                 id,
                 parent,
                 name: name.to_owned(),
+                is_still: matches!(state, "T" | "t" | "Z" | "X"),
             })
         })
         .collect()
@@ -246,7 +265,9 @@ fn processes() -> Vec<Process> {
 
 #[cfg(test)]
 mod tests {
-    use super::processes;
+    use super::{end_trees, processes};
+    use std::process::{Command, Stdio};
+    use std::time::{Duration, Instant};
 
     #[test]
     fn this_process_is_among_the_systems() {
@@ -256,5 +277,39 @@ mod tests {
                 .iter()
                 .any(|process| process.id == own && process.parent != 0)
         );
+    }
+
+    #[test]
+    fn what_a_process_starts_while_it_is_ended_ends_too() {
+        // Starts sleepers as fast as it can, each of which would outlive it.
+        let mark = format!("60.{}", std::process::id());
+        let mut starter = Command::new("sh")
+            .args(["-c", &format!("while :; do sleep {mark} & done")])
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .expect("a shell");
+        std::thread::sleep(Duration::from_millis(50));
+        let id = starter.id();
+        assert!(end_trees(&|process| process.id == id));
+        starter.wait().expect("its end");
+        let sleepers = || {
+            let arguments = |id: u32| std::fs::read(format!("/proc/{id}/cmdline"));
+            let of_ours = |id: u32| arguments(id).is_ok_and(|line| contains(&line, &mark));
+            processes()
+                .iter()
+                .filter(|process| of_ours(process.id))
+                .count()
+        };
+        let deadline = Instant::now() + Duration::from_secs(5);
+        while sleepers() > 0 {
+            assert!(Instant::now() < deadline, "{} are left", sleepers());
+            std::thread::sleep(Duration::from_millis(10));
+        }
+    }
+
+    fn contains(line: &[u8], part: &str) -> bool {
+        line.windows(part.len())
+            .any(|window| window == part.as_bytes())
     }
 }

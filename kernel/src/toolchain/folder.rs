@@ -67,6 +67,11 @@ impl SessionFolder {
         &self.root
     }
 
+    /// From here on no tool can be started through it.
+    pub fn close(&self) {
+        let _ = std::fs::remove_dir_all(self.tools());
+    }
+
     /// Removes the folder; a tool that is just ending may still be writing into it.
     pub fn remove(&self) {
         for _ in 0..20 {
