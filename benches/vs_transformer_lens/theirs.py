@@ -7,6 +7,7 @@
     {"seconds": [0.28], "values": [...], "peak_mb": 1234.5}
 
 The first command of a case prepares and warms it up. What a group holds is let go when the next begins.
+A command may name a "device", "cuda", and "numbers", "bf16" or "tf32".
 Errors come back as {"error": "..."}.
 """
 import gc, json, os, sys, time
@@ -25,6 +26,15 @@ from safetensors.torch import load_file, save_file
 
 torch.set_num_threads(THREADS)
 torch.set_grad_enabled(False)
+
+
+def device_of(case):
+    return case.get("device", "cpu")
+
+
+def dtype_of(case):
+    return torch.bfloat16 if case.get("numbers") == "bf16" else torch.float32
+
 
 # What both libraries are told of the models.
 MODELS = {
@@ -125,7 +135,7 @@ def make_own(folder):
     torch.save(weights, os.path.join(folder, "model_final.pth"))
 
 
-def hooked_transformer(folder, name):
+def hooked_transformer(folder, name, device, dtype):
     """As `from_pretrained` makes it of a checkpoint, which it would look for on the Hub."""
     from transformer_lens import HookedTransformer, HookedTransformerConfig
 
@@ -153,13 +163,13 @@ def hooked_transformer(folder, name):
     model.load_and_process_state_dict(
         weights, fold_ln=True, center_writing_weights=not rms, center_unembed=True, fold_value_biases=True
     )
-    return model.eval()
+    return model.to(dtype).to(device).eval()
 
 
-def bridge(folder, name):
+def bridge(folder, name, device, dtype):
     from transformer_lens.model_bridge import TransformerBridge
 
-    model = TransformerBridge.boot_transformers(os.path.join(folder, name), device="cpu", dtype=torch.float32)
+    model = TransformerBridge.boot_transformers(os.path.join(folder, name), device=device, dtype=dtype)
     if name == "gpt2-small":
         model.enable_compatibility_mode()
     return model
@@ -173,7 +183,7 @@ def tokens_of(count, vocabulary, start=0):
 def batch_of(case):
     vocabulary = MODELS[case["model"]]["d_vocab"]
     ids = tokens_of(case["batch"] * case["pos"], vocabulary)
-    return torch.tensor(ids).reshape(case["batch"], case["pos"])
+    return torch.tensor(ids, device=device_of(case)).reshape(case["batch"], case["pos"])
 
 
 def prompts_of(case):
@@ -199,8 +209,9 @@ def of_logits(logits):
 class Latents:
     """The autoencoder as a notebook writes it."""
 
-    def __init__(self, folder, name):
-        self.__dict__.update(load_file(os.path.join(folder, "sae", name + ".safetensors")))
+    def __init__(self, folder, name, device, dtype):
+        weights = load_file(os.path.join(folder, "sae", name + ".safetensors"))
+        self.__dict__.update({name: weight.to(device, dtype) for name, weight in weights.items()})
 
     def encode(self, x):
         return torch.relu(torch.addmm(self.b_enc, x - self.b_dec, self.W_enc))
@@ -230,13 +241,14 @@ class Worker:
 
     def model(self, case):
         make = bridge if case["side"] == "tb" else hooked_transformer
-        return self.keep(("model", case["model"]), lambda: make(self.folder, case["model"]))
+        return self.keep(("model", case["model"]), lambda: make(self.folder, case["model"], device_of(case), dtype_of(case)))
 
     def latents(self, case):
-        return self.keep(("sae", case["sae"]), lambda: Latents(self.folder, case["sae"]))
+        return self.keep(("sae", case["sae"]), lambda: Latents(self.folder, case["sae"], device_of(case), dtype_of(case)))
 
-    def inputs(self, name):
-        return self.keep("inputs", lambda: load_file(os.path.join(self.folder, "sae", "inputs.safetensors")))[name]
+    def inputs(self, case, name):
+        path = os.path.join(self.folder, "sae", "inputs.safetensors")
+        return self.keep("inputs", lambda: load_file(path, device=device_of(case)))[name]
 
     def product(self, case):
         m, k, n = case["shape"]
@@ -253,6 +265,12 @@ class Worker:
         model, tokens = self.model(case), batch_of(case)
         last = f"blocks.{MODELS[case['model']]['n_layers'] - 1}.attn.hook_pattern"
         return lambda: model.run_with_cache(tokens), lambda found: of_logits(found[0]) + found[1][last][0, 0, -1].tolist()
+
+    def hooked(self, case):
+        """A hook at every point that a cache of everything has, which gives back what it was given."""
+        model, tokens = self.model(case), batch_of(case)
+        hooks = [(lambda name: True, lambda value, hook: value)]
+        return lambda: model.run_with_hooks(tokens, fwd_hooks=hooks), of_logits
 
     def one_name(self, case):
         model, tokens, point = self.model(case), batch_of(case), case["point"]
@@ -282,12 +300,12 @@ class Worker:
         def run():
             _, cache = model.run_with_cache(tokens)
             parts = cache.get_full_resid_decomposition(layer=-1, expand_neurons=False, pos_slice=-1, apply_ln=True)
-            return parts[:, 0] @ model.tokens_to_residual_directions(torch.tensor(answer))
+            return parts[:, 0] @ model.tokens_to_residual_directions(torch.tensor(answer, device=device_of(case)))
 
         return run, lambda found: found.tolist()
 
     def sae(self, case):
-        x = self.inputs(case["sae"].split("-")[0])
+        x = self.inputs(case, case["sae"].split("-")[0])
         if case["way"] == "torch":
             sae = self.latents(case)
         else:
@@ -298,26 +316,26 @@ class Worker:
         from sae_lens import StandardSAE, StandardSAEConfig
 
         d_in, d_sae = SAES[case["sae"]]
-        sae = StandardSAE(StandardSAEConfig(d_in=d_in, d_sae=d_sae, device="cpu", dtype="float32"))
+        sae = StandardSAE(StandardSAEConfig(d_in=d_in, d_sae=d_sae, device=device_of(case), dtype="float32"))
         sae.load_state_dict(load_file(os.path.join(self.folder, "sae", case["sae"] + ".safetensors")))
         return sae.eval()
 
     def sweep(self, case):
         """The largest activation of each latent in each prompt."""
         model, sae, point = self.model(case), self.latents(case), case["point"]
-        prompts = prompts_of(case)
+        prompts, device = prompts_of(case), device_of(case)
 
         def notebook():
             found = []
             for prompt in prompts:
-                _, cache = model.run_with_cache(torch.tensor([prompt]))
+                _, cache = model.run_with_cache(torch.tensor([prompt], device=device))
                 found.append(sae.encode(cache[point][0]).max(dim=0).values)
             return torch.stack(found)
 
         def one_by_one():
             found = []
             for prompt in prompts:
-                _, cache = model.run_with_cache(torch.tensor([prompt]), names_filter=point, stop_at_layer=1)
+                _, cache = model.run_with_cache(torch.tensor([prompt], device=device), names_filter=point, stop_at_layer=1)
                 found.append(sae.encode(cache[point][0]).amax(dim=0))
             return torch.stack(found)
 
@@ -332,7 +350,7 @@ class Worker:
                 batch.append(at)
             for batch in batches + [batch]:
                 width = max(len(prompts[at]) for at in batch)
-                tokens = torch.tensor([prompts[at] + [0] * (width - len(prompts[at])) for at in batch])
+                tokens = torch.tensor([prompts[at] + [0] * (width - len(prompts[at])) for at in batch], device=device)
                 _, cache = model.run_with_cache(tokens, names_filter=point, stop_at_layer=1)
                 x = cache[point]
                 acts = sae.encode(x.flatten(0, 1)).view(len(batch), width, -1)
@@ -344,8 +362,8 @@ class Worker:
         return ways[case["way"]], lambda found: sampled(found.amax(dim=0))
 
     def train(self, case):
-        x, coefficient = self.inputs("train"), 0.05
-        start = load_file(os.path.join(self.folder, "sae", case["sae"] + ".safetensors"))
+        x, coefficient = self.inputs(case, "train"), 0.05
+        start = load_file(os.path.join(self.folder, "sae", case["sae"] + ".safetensors"), device=device_of(case))
         start["b_enc"][0] = -2.33
         losses = []
         if case["way"] == "torch":
@@ -375,15 +393,19 @@ class Worker:
             except OSError:
                 pass
             self.group = group
+        torch.backends.cuda.matmul.allow_tf32 = command.get("numbers") == "tf32"
         key = json.dumps(command, sort_keys=True)
         if key not in self.cases:
             run, values = getattr(self, command["kind"])(command)
             self.cases[key] = (run, values(run()))
         run, values = self.cases[key]
+        wait = torch.cuda.synchronize if device_of(command) == "cuda" else lambda: None
         seconds = []
         for _ in range(repeats):
+            wait()
             started = time.perf_counter()
             run()
+            wait()
             seconds.append(time.perf_counter() - started)
         return dict(seconds=seconds, values=values, peak_mb=peak_mb())
 
@@ -414,7 +436,7 @@ def sae_lens_step(sizes, start, x, coefficient):
     from sae_lens.saes.sae import TrainStepInput
 
     d_in, d_sae = sizes
-    config = StandardTrainingSAEConfig(d_in=d_in, d_sae=d_sae, l1_coefficient=coefficient, device="cpu", dtype="float32")
+    config = StandardTrainingSAEConfig(d_in=d_in, d_sae=d_sae, l1_coefficient=coefficient, device=str(x.device), dtype="float32")
     sae = StandardTrainingSAE(config)
     sae.load_state_dict(start)
     optimiser = torch.optim.Adam(sae.parameters(), lr=3e-4)

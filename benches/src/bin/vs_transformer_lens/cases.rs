@@ -75,6 +75,23 @@ const GPT2: &str = "gpt2-small";
 const LLAMA: &str = "llama-15m";
 const MODELS: [&str; 4] = [GELU, TINY, GPT2, LLAMA];
 
+/// A matter of where both sides compute, not of what.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum On {
+    Cpu,
+    Cuda,
+}
+
+impl On {
+    /// What commands call it, and torch.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Cpu => "cpu",
+            Self::Cuda => "cuda",
+        }
+    }
+}
+
 /// Where an autoencoder reads a model, and its sizes.
 const PLACES: [(&str, &str, &str); 3] = [
     (GELU, "blocks.0.hook_mlp_out", "512-16384"),
@@ -83,7 +100,38 @@ const PLACES: [(&str, &str, &str); 3] = [
 ];
 
 /// Every row but the start of the library.
-pub fn all() -> Vec<Case> {
+pub fn all(on: On) -> Vec<Case> {
+    let mut cases = rows();
+    if on == On::Cuda {
+        cases.extend(narrow_rows());
+        for case in &mut cases {
+            case.what["device"] = on.name().into();
+            // What the project asks for on a card.
+            let is_large = ["8 × 128", "1 × 1024", "SAE"];
+            let is_large = is_large.iter().any(|part| case.name.contains(part));
+            case.must = if is_large { 1. } else { 1.5 };
+        }
+    }
+    cases
+}
+
+/// Rows in numbers that only a card computes fast.
+fn narrow_rows() -> Vec<Case> {
+    let wanted = |case: &Case| case.name.starts_with("sweep") || case.what["kind"] == "train";
+    let mut cases: Vec<Case> = rows().into_iter().filter(wanted).collect();
+    for case in &mut cases {
+        let number = match case.what["kind"] == "train" {
+            true => "tf32",
+            false => "bf16",
+        };
+        case.name = format!("{}, {number}", case.name);
+        case.what["numbers"] = number.into();
+        case.tolerance = 5e-2;
+    }
+    cases
+}
+
+fn rows() -> Vec<Case> {
     let mut cases = Vec::new();
     for (batch, pos, must, aim) in [(1, 35, 1.4, 2.5), (1, 1024, 1.2, 1.7), (8, 128, 1.3, 2.)] {
         for model in MODELS {
@@ -96,6 +144,11 @@ pub fn all() -> Vec<Case> {
         let what = json!({"kind": "cache", "model": model, "batch": 1, "pos": 35});
         let name = format!("run_with_cache of everything 1 × 35, {model}");
         cases.push(Case::new(name, what, 1.4, 2.5).beside_models(model));
+    }
+    for model in [GELU, GPT2] {
+        let what = json!({"kind": "hooked", "model": model, "batch": 1, "pos": 35});
+        let name = format!("forward with a hook at every point 1 × 35, {model}");
+        cases.push(Case::new(name, what, 1.4, 2.5).beside("HT", "ht", None));
     }
     for (model, point, _) in &PLACES[..2] {
         let what =
@@ -179,7 +232,7 @@ mod tests {
 
     #[test]
     fn names_are_different_and_every_case_has_another_side() {
-        let cases = all();
+        let cases = all(On::Cuda);
         let mut names: Vec<&str> = cases.iter().map(|case| case.name.as_str()).collect();
         names.sort_unstable();
         names.dedup();
@@ -188,8 +241,18 @@ mod tests {
     }
 
     #[test]
+    fn a_card_has_every_row_and_those_in_narrow_numbers() {
+        let (cpu, cuda) = (all(On::Cpu), all(On::Cuda));
+        assert!(cpu.iter().all(|case| case.what["device"].is_null()));
+        assert!(cuda.iter().all(|case| case.what["device"] == "cuda"));
+        let narrow = |case: &&Case| !case.what["numbers"].is_null();
+        assert_eq!(cuda.len() - cuda.iter().filter(narrow).count(), cpu.len());
+        assert_eq!(cuda.iter().filter(narrow).count(), 9);
+    }
+
+    #[test]
     fn commands_name_their_side() {
-        let case = &all()[1];
+        let case = &all(On::Cpu)[1];
         let command = case.command("tb", Some("batched"));
         assert_eq!(
             (&command["side"], &command["way"]),

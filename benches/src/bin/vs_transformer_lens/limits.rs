@@ -135,7 +135,9 @@ pub fn needs(what: &Value) -> Needs {
         false => block,
     };
     match text("kind") {
-        "forward" | "cache" | "ablated" => of(layers * block + unembed, tokens, scores(layers)),
+        "forward" | "hooked" | "cache" | "ablated" => {
+            of(layers * block + unembed, tokens, scores(layers))
+        }
         "one_name" => of(upto, tokens, scores(1.)),
         "loss_at" => with(
             of(layers * block, tokens, scores(layers)),
@@ -177,7 +179,7 @@ mod tests {
 
     #[test]
     fn every_case_needs_something() {
-        for case in crate::cases::all() {
+        for case in crate::cases::all(crate::cases::On::Cpu) {
             let needs = super::needs(case.what());
             assert!(needs.flops > 0. && needs.bytes > 0., "{}", case.name);
         }

@@ -1,7 +1,7 @@
 //! TransformerLens and SAELens beside ferrolens, in turn, on the same weights and tokens.
 //!
 //! `cargo run --release -p ferrolens-benches --bin vs_transformer_lens -- --python FOLDER [--models FOLDER]
-//! [--only SUBSTRING] [--rounds N] [--json FILE]`
+//! [--only SUBSTRING] [--rounds N] [--json FILE] [--device cuda]`
 //!
 //! `benches/README.md` says what the rows are and how FOLDER is made.
 
@@ -12,6 +12,7 @@ mod ready;
 mod table;
 mod worker;
 
+use cases::On;
 use ferrolens::{Error, Result};
 use limits::Limits;
 use std::path::PathBuf;
@@ -28,6 +29,7 @@ struct Options {
     only: Option<String>,
     rounds: usize,
     json: Option<PathBuf>,
+    on: On,
 }
 
 fn main() -> Result<()> {
@@ -42,15 +44,20 @@ fn main() -> Result<()> {
     eprintln!("the machine's limits");
     let limits = Limits::measure(&mut workers, options.rounds)?;
     eprintln!("{}\n\n{}", limits.markdown(), table::HEAD);
+    // The limits are the processor's.
+    let of_cpu = Some(&limits).filter(|_| options.on == On::Cpu);
     let mut rows = Vec::new();
     let mut failures = Vec::new();
     let wanted = |name: &str| match &options.only {
         Some(part) => name.contains(part.as_str()),
         None => true,
     };
-    for case in cases::all().into_iter().filter(|case| wanted(&case.name)) {
+    for case in cases::all(options.on)
+        .into_iter()
+        .filter(|case| wanted(&case.name))
+    {
         eprintln!("{}", case.name);
-        match measure(&case, &mut workers, &limits, options.rounds) {
+        match measure(&case, &mut workers, of_cpu, options.rounds) {
             Ok(row) => {
                 // A run that is stopped has said what it had.
                 eprintln!("{}", table::line(&row));
@@ -83,6 +90,7 @@ fn main() -> Result<()> {
 
 fn options(arguments: &[String]) -> Result<Options> {
     let (mut python, mut models, mut only, mut rounds, mut json) = (None, None, None, 5, None);
+    let mut on = On::Cpu;
     for pair in arguments.chunks(2) {
         match pair {
             [name, value] if name == "--python" => python = Some(PathBuf::from(value)),
@@ -92,10 +100,12 @@ fn options(arguments: &[String]) -> Result<Options> {
                 rounds = value.parse::<usize>().unwrap_or(5).max(1)
             }
             [name, value] if name == "--json" => json = Some(PathBuf::from(value)),
+            [name, value] if name == "--device" && value == On::Cpu.name() => on = On::Cpu,
+            [name, value] if name == "--device" && value == On::Cuda.name() => on = On::Cuda,
             other => {
                 return Err(Error::new(format!(
                     "{other:?} is not known: give --python FOLDER, and --models FOLDER, --only \
-                     SUBSTRING, --rounds N or --json FILE."
+                     SUBSTRING, --rounds N, --json FILE or --device cuda."
                 )));
             }
         }
@@ -113,6 +123,7 @@ fn options(arguments: &[String]) -> Result<Options> {
         only,
         rounds,
         json,
+        on,
     })
 }
 
@@ -120,7 +131,7 @@ fn options(arguments: &[String]) -> Result<Options> {
 fn measure(
     case: &cases::Case,
     workers: &mut Workers,
-    limits: &Limits,
+    limits: Option<&Limits>,
     rounds: usize,
 ) -> Result<Row> {
     let mut commands = vec![("ferrolens".to_owned(), case.command("ours", None))];
@@ -174,7 +185,7 @@ fn measure(
         work: case.work,
         must: case.must,
         aim: case.aim,
-        limit: Some(limits.seconds(limits::needs(case.what()))),
+        limit: limits.map(|limits| limits.seconds(limits::needs(case.what()))),
         sides: sides.collect(),
     })
 }

@@ -1,12 +1,12 @@
 //! The Rust side: a worker that answers the same commands as `theirs.py`.
 
-use candle_core::{D, Device, Tensor};
+use candle_core::{D, DType, Device, Tensor};
 use ferrolens::analysis::Sweep;
 use ferrolens::data::Corpus;
 use ferrolens::intervene::{Intervention, Removal};
-use ferrolens::model::{HookedTransformer, ResidOptions};
-use ferrolens::sae::Sae;
+use ferrolens::model::{HookedTransformer, Hooks, LoadOptions, ResidOptions};
 use ferrolens::sae::train::{ActivationSource, BiasStart, SaeTrainer, TrainConfig};
+use ferrolens::sae::{Sae, SaeLoadOptions};
 use ferrolens::{Error, Result};
 use rayon::prelude::*;
 use serde_json::{Value, json};
@@ -19,8 +19,39 @@ const READ: usize = 1 << 30;
 /// How many numbers are copied in one go.
 const READ_AT_ONCE: usize = 1 << 14;
 
+/// Where it computes, and in what numbers.
+struct Place {
+    device: Device,
+    dtype: DType,
+}
+
+impl Place {
+    fn of(command: &Value) -> Result<Self> {
+        let numbers = command["numbers"].as_str();
+        candle_core::cuda::set_gemm_reduced_precision_f32(numbers == Some("tf32"));
+        Ok(Self {
+            device: match command["device"].as_str() {
+                Some("cuda") => Device::new_cuda(0)?,
+                _ => Device::Cpu,
+            },
+            dtype: match numbers {
+                Some("bf16") => DType::BF16,
+                _ => DType::F32,
+            },
+        })
+    }
+}
+
 /// What is timed.
 type Work = Box<dyn FnMut() -> Result<Found>>;
+
+/// A case that is warm.
+struct Prepared {
+    command: Value,
+    device: Device,
+    work: Work,
+    values: Vec<f64>,
+}
 
 /// What came of it, and is only looked at outside the time.
 enum Found {
@@ -33,7 +64,7 @@ enum Found {
 
 /// Answers commands until its input ends.
 pub fn work(folder: PathBuf) -> Result<()> {
-    let mut current: Option<(Value, Work, Vec<f64>)> = None;
+    let mut current = None;
     for line in std::io::stdin().lock().lines() {
         let answer = answer(&folder, &line?, &mut current);
         let answer = answer.unwrap_or_else(|error| json!({"error": error.to_string()}));
@@ -42,49 +73,55 @@ pub fn work(folder: PathBuf) -> Result<()> {
     Ok(())
 }
 
-fn answer(
-    folder: &Path,
-    line: &str,
-    current: &mut Option<(Value, Work, Vec<f64>)>,
-) -> Result<Value> {
+fn answer(folder: &Path, line: &str, current: &mut Option<Prepared>) -> Result<Value> {
     let mut command: Value =
         serde_json::from_str(line).map_err(|error| Error::new(error.to_string()))?;
     let repeats = command["repeats"].take().as_u64().unwrap_or(1);
-    if current.as_ref().is_none_or(|(case, ..)| *case != command) {
+    let is_new = |case: &Prepared| case.command != command;
+    if current.as_ref().is_none_or(is_new) {
         *current = None;
         // The largest resident size is counted from here.
         let _ = std::fs::write("/proc/self/clear_refs", "5");
-        let mut work = prepare(folder, &command)?;
+        let place = Place::of(&command)?;
+        let mut work = prepare(folder, &command, &place)?;
         let values = work()?.values()?;
-        *current = Some((command, work, values));
+        *current = Some(Prepared {
+            command,
+            device: place.device,
+            work,
+            values,
+        });
     }
-    let Some((_, work, values)) = current else {
+    let Some(case) = current else {
         return Err(Error::new("there is no case."));
     };
     let mut seconds = Vec::new();
     for _ in 0..repeats {
+        case.device.synchronize()?;
         let started = Instant::now();
-        let found = work()?;
+        let found = (case.work)()?;
+        case.device.synchronize()?;
         seconds.push(started.elapsed().as_secs_f64());
         drop(found);
     }
-    Ok(json!({"seconds": seconds, "values": values, "peak_mb": peak_mb("self")}))
+    Ok(json!({"seconds": seconds, "values": case.values, "peak_mb": peak_mb("self")}))
 }
 
 #[allow(non_snake_case)]
-fn prepare(folder: &Path, command: &Value) -> Result<Work> {
+fn prepare(folder: &Path, command: &Value, place: &Place) -> Result<Work> {
     let text = |name: &str| command[name].as_str().unwrap_or_default().to_owned();
     let size = |name: &str| command[name].as_u64().unwrap_or_default() as usize;
     let model = || -> Result<HookedTransformer> {
         let path = folder.join(text("model"));
-        HookedTransformer::from_pretrained(&path.to_string_lossy())
+        let options = LoadOptions::new().device(&place.device).dtype(place.dtype);
+        HookedTransformer::load(&path.to_string_lossy(), options)
     };
     let tokens = |model: &HookedTransformer| -> Result<Tensor> {
         let (batch, pos) = (size("batch"), size("pos"));
         let ids = tokens_of(batch * pos, model.config().d_vocab, 0);
         Ok(Tensor::from_vec(ids, (batch, pos), &Device::Cpu)?)
     };
-    let sae = || sae(folder, &text("sae"), &text("point"));
+    let sae = || sae(folder, &text("sae"), &text("point"), place);
     Ok(match text("kind").as_str() {
         "forward" => {
             let model = model()?;
@@ -98,6 +135,12 @@ fn prepare(folder: &Path, command: &Value) -> Result<Work> {
                 let (logits, cache) = model.run_with_cache(&tokens, ())?;
                 Ok(Found::LogitsAndPattern(logits, cache.get(("pattern", -1))?))
             })
+        }
+        "hooked" => {
+            let model = model()?;
+            let tokens = tokens(&model)?;
+            let hooks = Hooks::new().add("*", |value, _| Ok::<_, Error>(value.clone()));
+            Box::new(move || Ok(Found::Logits(model.run_with_hooks(&tokens, &hooks)?)))
         }
         "one_name" => {
             let (model, point) = (model()?, text("point"));
@@ -139,7 +182,7 @@ fn prepare(folder: &Path, command: &Value) -> Result<Work> {
         }
         "sae" => {
             let sae = sae()?;
-            let x = input(folder, &sae.cfg.d_in.to_string())?;
+            let x = input(folder, &sae.cfg.d_in.to_string(), place)?;
             Box::new(move || Ok(Found::Sampled(sae.forward(&x)?)))
         }
         "sweep" => {
@@ -159,8 +202,8 @@ fn prepare(folder: &Path, command: &Value) -> Result<Work> {
         }
         "train" => {
             let mut sae = sae()?;
-            sae.b_enc = Tensor::full(-2.33f32, sae.cfg.d_sae, &Device::Cpu)?;
-            let source = ActivationSource::of_tensor("x", &input(folder, "train")?)?;
+            sae.b_enc = Tensor::full(-2.33f32, sae.cfg.d_sae, &place.device)?;
+            let source = ActivationSource::of_tensor("x", &input(folder, "train", place)?)?;
             let config = TrainConfig::relu(sae.cfg.d_sae)
                 .l1(0.05)
                 .batch_size(4096)
@@ -217,17 +260,21 @@ fn tokens_of(count: usize, vocabulary: usize, start: usize) -> Vec<u32> {
     (start..start + count).map(token).collect()
 }
 
-fn sae(folder: &Path, name: &str, point: &str) -> Result<Sae> {
-    let mut sae = Sae::load(folder.join("sae").join(format!("{name}.safetensors")))?;
+fn sae(folder: &Path, name: &str, point: &str, place: &Place) -> Result<Sae> {
+    let path = folder.join("sae").join(format!("{name}.safetensors"));
+    let options = SaeLoadOptions::new()
+        .device(&place.device)
+        .dtype(place.dtype);
+    let mut sae = Sae::load_with(path, options)?;
     if !point.is_empty() {
         sae.cfg.hook_name = Some(point.to_owned());
     }
     Ok(sae)
 }
 
-fn input(folder: &Path, name: &str) -> Result<Tensor> {
+fn input(folder: &Path, name: &str, place: &Place) -> Result<Tensor> {
     let path = folder.join("sae/inputs.safetensors");
-    let found = candle_core::safetensors::load(path, &Device::Cpu)?.remove(name);
+    let found = candle_core::safetensors::load(path, &place.device)?.remove(name);
     found.ok_or_else(|| Error::new(format!("there is no input `{name}`.")))
 }
 
@@ -268,7 +315,7 @@ fn sampled(tensor: &Tensor) -> Result<Vec<f64>> {
 }
 
 fn numbers(tensor: &Tensor) -> Result<Vec<f64>> {
-    let values: Vec<f32> = tensor.flatten_all()?.to_vec1()?;
+    let values: Vec<f32> = tensor.to_dtype(DType::F32)?.flatten_all()?.to_vec1()?;
     Ok(values.into_iter().map(f64::from).collect())
 }
 
