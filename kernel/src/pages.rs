@@ -3,9 +3,10 @@
 //! `nbconvert` makes the page. What it cannot do is draw plotly's figures: a notebook holds each of them as JSON and
 //! as a picture, and a page gets the picture. Here the JSON goes into the page too, and the plotting library once,
 //! with which the page draws them itself, without a network. Formulas come from a server (MathJax), as nbconvert
-//! has it.
+//! has it. A widget needs a kernel to be moved: a page shows it as it was last, with what it showed.
 
 mod figures;
+mod widgets;
 
 use crate::install::on_path;
 use figures::Figures;

@@ -20,6 +20,7 @@ mod twice;
 mod wording;
 
 pub use crate::analyzer::{Meaning as Inspection, Suggestion as Completion};
+pub(crate) use commands::escaped;
 pub use commands::listed as commands;
 pub use engine::Engine;
 pub use interrupt::Interrupt;

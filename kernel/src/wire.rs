@@ -5,6 +5,7 @@
 //! message whose content it cannot parse is lost with its header, so that no reply is possible; so
 //! the sockets are bound here, and the message types are taken from `jupyter-protocol`.
 
+mod answers;
 mod client;
 pub mod connection;
 pub mod iopub;

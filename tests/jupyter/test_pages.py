@@ -11,6 +11,7 @@ import pytest
 from conftest import PROJECT
 
 PLOTLY = "application/vnd.plotly.v1+json"
+WIDGET = "application/vnd.jupyter.widget-view+json"
 SAVED = sorted(
     path for path in (PROJECT / "notebooks").glob("*.ipynb")
     if any(cell.get("outputs") for cell in nbformat.read(path, as_version=4).cells)
@@ -57,6 +58,26 @@ def test_every_figure_is_drawn_without_a_network(notebook, pages, browser):
     folder = os.environ.get("FERROLENS_SCREENSHOTS")
     if folder:
         page.screenshot(path=Path(folder) / f"page-{notebook.stem}.png", full_page=True)
+    page.close()
+
+
+def test_widgets_stand_as_they_were_last_without_a_network(pages, browser):
+    notebook = PROJECT / "notebooks/02_circuits_in_tiny_stories.ipynb"
+    saved = nbformat.read(notebook, as_version=4)
+    views = sum(WIDGET in output.get("data", {}) for cell in saved.cells for output in cell.get("outputs", []))
+    assert views
+    asked = []
+    page = browser.new_page(viewport={"width": 1100, "height": 1400})
+    page.route(re.compile("^https?://"), lambda route: (asked.append(route.request.url), route.abort()))
+    page.goto((pages / notebook.stem).with_suffix(".html").as_uri())
+    places = page.locator(".ferrolens-widget")
+    assert places.count() == views
+    slider = places.first.locator("input[type=range]")
+    states = saved.metadata.widgets["application/vnd.jupyter.widget-state+json"]["state"].values()
+    state = next(model["state"] for model in states if model["model_name"] == "IntSliderModel")
+    assert slider.input_value() == str(state["value"]) and slider.is_disabled()
+    assert "latent" in places.first.inner_text() and places.first.bounding_box()["height"] > 100
+    assert not any("html-manager" in url for url in asked), asked
     page.close()
 
 

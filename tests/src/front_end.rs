@@ -457,6 +457,20 @@ impl FrontEnd {
         }
     }
 
+    /// The requests whose answers have arrived and wait to be read, which they are.
+    pub fn answers_waiting(&mut self) -> Vec<String> {
+        let mut ids = Vec::new();
+        let soon = Duration::from_millis(300);
+        while let Ok(Ok(frames)) = self
+            .runtime
+            .block_on(async { tokio::time::timeout(soon, self.shell.recv()).await })
+        {
+            let reply = Message::read(&frames, &self.signer).expect("a signed message");
+            ids.extend(reply.parent["msg_id"].as_str().map(str::to_owned));
+        }
+        ids
+    }
+
     fn reply_to(&mut self, id: &str) -> Message {
         let reply = self.runtime.block_on(async {
             tokio::time::timeout(self.patience, self.shell.recv())

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use std::io::Write;
 use std::net::TcpStream;
 use std::time::{Duration, Instant};
-use zeromq::{DealerSocket, Socket, SocketSend, ZmqMessage};
+use zeromq::{DealerSocket, Socket, SocketRecv, SocketSend, ZmqMessage};
 
 /// Every kind of request that does not end the kernel, and some that are none.
 const KINDS: &[&str] = &[
@@ -108,12 +108,20 @@ pub fn fuzz(front_end: &mut FrontEnd, seed: u64, duration: Duration) -> Sent {
             sockets[at] = runtime.block_on(dealer(port));
         }
         if count.is_multiple_of(100) {
+            for socket in &mut sockets {
+                runtime.block_on(read_all(socket));
+            }
             let reply = front_end.send("kernel_info_request", json!({}));
             front_end.collect(&reply);
             front_end.forget();
         }
     }
     sent
+}
+
+/// Reads what has arrived, as every front end does.
+async fn read_all(socket: &mut DealerSocket) {
+    while let Ok(Ok(_)) = tokio::time::timeout(Duration::ZERO, socket.recv()).await {}
 }
 
 async fn dealer(port: u64) -> DealerSocket {

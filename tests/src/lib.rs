@@ -8,6 +8,7 @@ mod fuzz;
 mod installed;
 mod memory_group;
 mod outputs;
+pub mod process;
 mod sequences;
 
 pub use front_end::{FrontEnd, Reply};

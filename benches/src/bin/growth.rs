@@ -15,6 +15,7 @@ use ferrolens::model::{Config, HookedTransformer};
 use ferrolens::sae::train::{ActivationSource, BiasStart, SaeTrainer, TrainConfig};
 use ferrolens::sae::{Gate, Sae, SaeConfig};
 use ferrolens::{Error, Result};
+use ferrolens_tests::process::own_peak_mb;
 use std::collections::HashMap;
 use std::path::PathBuf;
 use std::time::Instant;
@@ -124,16 +125,8 @@ fn timed(size: usize, runs: usize, mut work: impl FnMut() -> Result<()>) -> Resu
         ms: seconds
             .get(runs / 2)
             .map_or(f64::NAN, |seconds| seconds * 1e3),
-        mb: peak_mb(),
+        mb: own_peak_mb(),
     })
-}
-
-fn peak_mb() -> f64 {
-    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
-    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
-    let kilobytes =
-        line.and_then(|line| line.trim().strip_suffix(" kB")?.trim().parse::<f64>().ok());
-    kilobytes.map_or(f64::NAN, |kilobytes| kilobytes * 1024. / 1e6)
 }
 
 fn forward(size: usize, layers: usize, width: usize, pos: usize) -> Result<Point> {

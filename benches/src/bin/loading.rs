@@ -7,6 +7,7 @@
 
 use candle_core::{DType, Device, Tensor};
 use ferrolens::model::{HookedTransformer, LoadOptions};
+use ferrolens_tests::process::own_peak_mb;
 use std::collections::HashMap;
 use std::path::Path;
 use std::time::Instant;
@@ -71,7 +72,7 @@ fn load(way: &str, folder: &str) -> ferrolens::Result<()> {
         )?),
         None => None,
     };
-    println!("{} {}", peak_megabytes(), started.elapsed().as_secs_f64());
+    println!("{} {}", own_peak_mb(), started.elapsed().as_secs_f64());
     drop(model);
     Ok(())
 }
@@ -125,13 +126,4 @@ fn write_checkpoint(folder: &Path) -> ferrolens::Result<(f64, f64)> {
         index.to_string(),
     )?;
     Ok((all, largest))
-}
-
-/// The largest resident size that this process has had.
-fn peak_megabytes() -> f64 {
-    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
-    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
-    let kilobytes =
-        line.and_then(|line| line.trim().strip_suffix(" kB")?.trim().parse::<f64>().ok());
-    kilobytes.map_or(f64::NAN, |kilobytes| kilobytes * 1_024. / 1e6)
 }

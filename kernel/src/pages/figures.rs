@@ -1,5 +1,6 @@
 //! Figures of a notebook, in a page that draws them.
 
+use super::widgets::Widgets;
 use serde_json::{Map, Value};
 
 /// plotly's own type.
@@ -30,6 +31,7 @@ pub(super) struct Figures {
 impl Figures {
     /// Gives every figure of the notebook a place for the page; nothing where this is no notebook.
     pub(super) fn prepare(notebook: &mut Value) -> Option<Self> {
+        let widgets = Widgets::of(notebook);
         let cells = notebook.get_mut("cells")?.as_array_mut()?;
         let mut found = Self {
             unexecuted: cells.iter().any(|cell| cell["cell_type"] == "code"),
@@ -45,12 +47,13 @@ impl Figures {
                 let Some(data) = output.get_mut("data").and_then(Value::as_object_mut) else {
                     continue;
                 };
-                if let Some(figure) = data.remove(MIME) {
-                    place(data, &figure);
+                widgets.place(data, &mut found.count);
+                if place(data) {
                     found.count += 1;
                 }
             }
         }
+        Widgets::forget_unused(notebook);
         Some(found)
     }
 
@@ -67,8 +70,12 @@ impl Figures {
     }
 }
 
-/// The figure in the representation that a page takes, in front of the picture that the notebook has.
-fn place(data: &mut Map<String, Value>, figure: &Value) {
+/// The figure in the representation that a page takes, in front of the picture that the notebook has; false where
+/// there is no figure.
+pub(super) fn place(data: &mut Map<String, Value>) -> bool {
+    let Some(figure) = data.remove(MIME) else {
+        return false;
+    };
     let html = data.get("text/html").map(text).unwrap_or_default();
     let picture = image(&html);
     // No `</script>` in a title ends the element.
@@ -77,6 +84,7 @@ fn place(data: &mut Map<String, Value>, figure: &Value) {
         "<div class=\"{CLASS}\"><script type=\"application/json\">{json}</script>{picture}</div>"
     );
     data.insert("text/html".to_owned(), html.into());
+    true
 }
 
 /// The `<img>` of a figure, without the script that draws it where its notebook holds the library.
@@ -96,7 +104,7 @@ fn is_library(output: &Value) -> bool {
 }
 
 /// A text in a notebook is one string or a list of lines.
-fn text(value: &Value) -> String {
+pub(super) fn text(value: &Value) -> String {
     match value {
         Value::Array(lines) => lines.iter().filter_map(Value::as_str).collect(),
         other => other.as_str().unwrap_or_default().to_owned(),

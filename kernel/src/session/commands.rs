@@ -27,6 +27,7 @@ use ferrolens_frames::Bundle;
 use plan::{Plan, Step};
 
 pub(super) use plan::blanked;
+pub(crate) use table::escaped;
 
 /// A command of ours.
 pub(super) struct Command {

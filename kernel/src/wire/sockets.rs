@@ -1,5 +1,6 @@
 //! The five sockets of a kernel.
 
+use super::answers::Answers;
 use super::connection::Connection;
 use super::iopub::Iopub;
 use super::message::{Message, Signer};
@@ -7,7 +8,7 @@ use super::replays::Replays;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use tokio::sync::{Mutex, mpsc};
-use zeromq::{PubSocket, RepSocket, RouterSendHalf, RouterSocket, Socket, SocketRecv, SocketSend};
+use zeromq::{PubSocket, RepSocket, RouterSocket, Socket, SocketRecv, SocketSend};
 
 /// The sockets on which requests arrive.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -28,9 +29,9 @@ pub struct Incoming {
 pub struct Sockets {
     pub iopub: Iopub,
     signer: Signer,
-    shell: Mutex<RouterSendHalf>,
-    control: Mutex<RouterSendHalf>,
-    stdin: Mutex<RouterSendHalf>,
+    shell: Mutex<Answers>,
+    control: Mutex<Answers>,
+    stdin: Mutex<Answers>,
     dropped: Arc<AtomicU64>,
 }
 
@@ -62,7 +63,7 @@ impl Sockets {
             let mut router = RouterSocket::new();
             bind(&mut router, name, &url).await?;
             let (sender, mut receiver) = router.split();
-            senders.push(Mutex::new(sender));
+            senders.push(Mutex::new(Answers::new(sender)));
             let (signer, incoming) = (signer.clone(), incoming.clone());
             let (dropped, replays) = (dropped.clone(), replays.clone());
             tokio::spawn(async move {
@@ -127,7 +128,7 @@ impl Sockets {
             Channel::Stdin => &self.stdin,
         };
         match message.to_frames(&self.signer) {
-            Ok(frames) => drop(socket.lock().await.send(frames).await),
+            Ok(frames) => socket.lock().await.send(frames).await,
             Err(error) => eprintln!("a reply could not be sent: {error}"),
         }
     }

@@ -1,3 +1,4 @@
+use ferrolens_tests::process::{children, resident_mb};
 use ferrolens_tests::{FrontEnd, fuzz, installed_kernel};
 use serde_json::json;
 use std::process::{Command, Stdio};
@@ -5,16 +6,9 @@ use std::time::Duration;
 
 /// The process that runs the cells of this kernel.
 fn child_of(front_end: &mut FrontEnd) -> u32 {
-    let parent = front_end.process().id();
-    let entries = std::fs::read_dir("/proc").expect("a system with /proc");
-    entries
-        .flatten()
-        .filter_map(|entry| entry.file_name().to_str()?.parse::<u32>().ok())
-        .find(|id| {
-            let stat = std::fs::read_to_string(format!("/proc/{id}/stat")).unwrap_or_default();
-            let rest = stat.rsplit_once(')').map_or("", |(_, rest)| rest);
-            rest.split_whitespace().nth(1) == Some(&parent.to_string())
-        })
+    children(front_end.process().id())
+        .first()
+        .copied()
         .expect("a kernel has a child")
 }
 
@@ -138,6 +132,37 @@ fn two_front_ends_on_one_kernel_see_the_same() {
     drop(second);
     first.forget();
     assert_eq!(first.execute("x").ok().outputs.result(), "20");
+}
+
+#[test]
+fn a_front_end_that_never_reads_its_answers_holds_nobody_up() {
+    let mut reader = FrontEnd::start();
+    let long = "long ".repeat(10_000);
+    reader.execute(&format!("let x = 20; // {long}")).ok();
+    let mut silent = FrontEnd::attach(&reader);
+    // Answers of 50 KB, 200 MB in all: more than the system's buffers and what the kernel keeps.
+    let request = json!({"hist_access_type": "range", "session": 0});
+    let mut last = String::new();
+    for at in 1..=4000 {
+        last = silent.send("history_request", request.clone());
+        if at % 200 == 0 {
+            reader.overheard(&last);
+            reader.forget();
+        }
+    }
+    let memory = resident_mb(reader.process().id());
+    assert!(memory < 600., "{memory:.0} MB");
+    assert_eq!(reader.execute("x + 1").ok().outputs.result(), "21");
+    // What was too much is lost, and what it asks once it has read the rest is answered.
+    let arrived = silent.answers_waiting();
+    assert!(arrived.len() > 1000, "{} answers", arrived.len());
+    assert!(!arrived.contains(&last), "{} answers", arrived.len());
+    assert_eq!(silent.execute("x + 2").ok().outputs.result(), "22");
+    let id = reader.submit("x + 3", json!({}));
+    reader.collect(&id).ok();
+    silent.overheard(&id);
+    reader.forget();
+    silent.forget();
 }
 
 /// `FERROLENS_CYCLES=200` for as many as a long day has.

@@ -5,6 +5,7 @@
 //! Every hundred messages the kernel must answer a question; at the end it must run a cell. The memory
 //! of its process is printed before and after.
 
+use ferrolens_tests::process::resident_mb;
 use ferrolens_tests::{FrontEnd, fuzz};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -20,7 +21,7 @@ fn main() {
         command.stderr(std::process::Stdio::null());
     });
     front_end.execute("1").ok();
-    let before = megabytes(front_end.process().id());
+    let before = resident_mb(front_end.process().id());
     let sent = fuzz(&mut front_end, seed, Duration::from_secs(seconds));
     println!("{sent:?}");
     // What was sent last may fail, and abort what stands behind it.
@@ -30,17 +31,9 @@ fn main() {
     }
     assert_eq!(reply.ok().outputs.result(), "2");
     println!(
-        "{before} MB before, {} MB after",
-        megabytes(front_end.process().id())
+        "{before:.0} MB before, {:.0} MB after",
+        resident_mb(front_end.process().id())
     );
     front_end.shut_down();
     front_end.forget();
-}
-
-/// The resident size of a process.
-fn megabytes(process: u32) -> u64 {
-    let status = std::fs::read_to_string(format!("/proc/{process}/status")).unwrap_or_default();
-    let line = status.lines().find(|line| line.starts_with("VmRSS:"));
-    let kilobytes = line.and_then(|line| line.split_whitespace().nth(1)?.parse::<u64>().ok());
-    kilobytes.unwrap_or(0) / 1024
 }

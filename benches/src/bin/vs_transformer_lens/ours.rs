@@ -8,6 +8,7 @@ use ferrolens::model::{HookedTransformer, Hooks, LoadOptions, ResidOptions};
 use ferrolens::sae::train::{ActivationSource, BiasStart, SaeTrainer, TrainConfig};
 use ferrolens::sae::{Sae, SaeLoadOptions};
 use ferrolens::{Error, Result};
+use ferrolens_tests::process::own_peak_mb;
 use rayon::prelude::*;
 use serde_json::{Value, json};
 use std::io::BufRead;
@@ -104,7 +105,7 @@ fn answer(folder: &Path, line: &str, current: &mut Option<Prepared>) -> Result<V
         seconds.push(started.elapsed().as_secs_f64());
         drop(found);
     }
-    Ok(json!({"seconds": seconds, "values": case.values, "peak_mb": peak_mb("self")}))
+    Ok(json!({"seconds": seconds, "values": case.values, "peak_mb": own_peak_mb()}))
 }
 
 #[allow(non_snake_case)]
@@ -317,13 +318,4 @@ fn sampled(tensor: &Tensor) -> Result<Vec<f64>> {
 fn numbers(tensor: &Tensor) -> Result<Vec<f64>> {
     let values: Vec<f32> = tensor.to_dtype(DType::F32)?.flatten_all()?.to_vec1()?;
     Ok(values.into_iter().map(f64::from).collect())
-}
-
-/// The largest resident size of a process, in MB.
-pub fn peak_mb(process: &str) -> f64 {
-    let status = std::fs::read_to_string(format!("/proc/{process}/status")).unwrap_or_default();
-    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
-    let kilobytes =
-        line.and_then(|line| line.trim().strip_suffix(" kB")?.trim().parse::<f64>().ok());
-    kilobytes.map_or(f64::NAN, |kilobytes| kilobytes * 1024. / 1e6)
 }

@@ -4,6 +4,7 @@ use crate::table::{Row, Side};
 use ferrolens::{Error, Result};
 use ferrolens_kernel::install::cells;
 use ferrolens_tests::FrontEnd;
+use ferrolens_tests::process::{children, peak_mb};
 use std::path::Path;
 use std::process::Command;
 use std::time::Instant;
@@ -78,12 +79,6 @@ pub fn measure(python: &Path, rounds: usize) -> Result<Row> {
 
 /// The largest resident sizes of a process and its children together, in MB.
 fn peak_of_family(pid: u32) -> f64 {
-    let children = std::fs::read_to_string(format!("/proc/{pid}/task/{pid}/children"));
-    let children = children.unwrap_or_default();
-    let own = super::ours::peak_mb(&pid.to_string());
-    let of_child = |child: &str| match child.parse() {
-        Ok(child) => peak_of_family(child),
-        Err(_) => 0.,
-    };
-    own + children.split_whitespace().map(of_child).sum::<f64>()
+    let of_children = children(pid).into_iter().map(peak_of_family);
+    peak_mb(pid) + of_children.sum::<f64>()
 }

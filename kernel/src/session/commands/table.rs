@@ -88,7 +88,7 @@ fn short(cell: &str) -> String {
 }
 
 /// Text inside html.
-pub(super) fn escaped(text: &str) -> String {
+pub(crate) fn escaped(text: &str) -> String {
     text.replace('&', "&amp;")
         .replace('<', "&lt;")
         .replace('>', "&gt;")
