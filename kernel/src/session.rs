@@ -15,6 +15,7 @@ mod keeping;
 mod memory;
 mod nearest;
 mod places;
+mod settings;
 mod traceback;
 mod twice;
 mod wording;

@@ -8,7 +8,7 @@ use super::memory::Kills;
 use super::places::{Places, Source};
 use super::{
     Begun, Cell, CellError, Completions, Inspection, Interpreter, Known, Outcome, commands,
-    delimiters, keeping, traceback, twice,
+    delimiters, keeping, settings, traceback, twice,
 };
 use crate::bridge::{Bridge, LastWords};
 use crate::child;
@@ -33,20 +33,6 @@ pub(super) const OPENING: &str = "use ferrolens::prelude::*;\nstd::env::current_
 
 /// The number of the code that the kernel runs for itself.
 pub(super) const HIDDEN: CellId = CellId::MAX;
-
-/// Settings of the C library.
-const TUNABLES_ENV: &str = "GLIBC_TUNABLES";
-
-/// Large tensors in large pages: most of what it costs to make a tensor is that its memory is mapped, page
-/// by page. What the user has set stays.
-fn tunables(set: Option<String>) -> String {
-    const LARGE_PAGES: &str = "glibc.malloc.hugetlb";
-    match set.filter(|set| !set.is_empty()) {
-        Some(set) if set.contains(LARGE_PAGES) => set,
-        Some(set) => format!("{set}:{LARGE_PAGES}=1"),
-        None => format!("{LARGE_PAGES}=1"),
-    }
-}
 
 pub struct Engine {
     pub(super) context: CommandContext,
@@ -95,7 +81,7 @@ impl Engine {
         if let Some(folder) = std::env::var_os(OUTER_TMPDIR_ENV) {
             command.env("TMPDIR", folder);
         }
-        command.env(TUNABLES_ENV, tunables(std::env::var(TUNABLES_ENV).ok()));
+        settings::give(&mut command);
         bridge.equip(&mut command);
         let (context, outputs) = EvalContext::with_subprocess_command(command)
             .map_err(|error| format!("The Rust engine could not start: {error}"))?;
@@ -484,22 +470,4 @@ fn bundle(outputs: EvalOutputs) -> Option<Bundle> {
         })
         .collect();
     (!bundle.is_empty()).then_some(bundle)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::tunables;
-
-    #[test]
-    fn settings_of_the_c_library_are_added_to() {
-        assert_eq!(tunables(None), "glibc.malloc.hugetlb=1");
-        assert_eq!(tunables(Some(String::new())), "glibc.malloc.hugetlb=1");
-        let other = "glibc.malloc.check=1".to_owned();
-        assert_eq!(
-            tunables(Some(other)),
-            "glibc.malloc.check=1:glibc.malloc.hugetlb=1"
-        );
-        let off = "glibc.malloc.hugetlb=0".to_owned();
-        assert_eq!(tunables(Some(off.clone())), off);
-    }
 }

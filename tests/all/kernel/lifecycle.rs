@@ -91,6 +91,25 @@ fn a_kernel_leaves_when_the_front_end_that_started_it_dies() {
     wait_for_no_process(&front_end.temporary());
 }
 
+#[test]
+fn a_thread_for_each_core_calculates_or_as_many_as_the_user_says() {
+    let threads = "std::env::var(\"RAYON_NUM_THREADS\")?.parse::<usize>()?";
+    let number = |front_end: &mut FrontEnd, code: &str| -> usize {
+        let reply = front_end.execute(code).ok();
+        reply.outputs.result().parse().expect("a number")
+    };
+    let mut usual = FrontEnd::start_with(|command| {
+        command.env_remove("RAYON_NUM_THREADS");
+    });
+    let allowed = number(&mut usual, "std::thread::available_parallelism()?.get()");
+    let found = number(&mut usual, threads);
+    assert!((1..=allowed).contains(&found), "{found} of {allowed}");
+    let mut own = FrontEnd::start_with(|command| {
+        command.env("RAYON_NUM_THREADS", "3");
+    });
+    assert_eq!(number(&mut own, threads), 3);
+}
+
 fn kernel(args: &[&str], change: impl FnOnce(&mut Command)) -> Output {
     let mut command = Command::new(installed_kernel());
     command.args(args).stdin(Stdio::null());
