@@ -13,6 +13,7 @@ pub(crate) mod heads;
 mod normalize;
 mod panels;
 mod regression;
+mod row;
 mod rows;
 mod sample;
 mod slice;

@@ -151,13 +151,3 @@ fn values<'a>(name: &str, storage: &'a CpuStorage, layout: &Layout) -> Result<&'
         _ => bail!("{name} needs contiguous f32 tensors"),
     }
 }
-
-/// The sum, in eight lanes.
-fn sum(items: &[f32]) -> f32 {
-    let mut lanes = [0f32; 8];
-    let mut chunks = items.chunks_exact(8);
-    for chunk in &mut chunks {
-        lanes.iter_mut().zip(chunk).for_each(|(lane, x)| *lane += x);
-    }
-    lanes.iter().sum::<f32>() + chunks.remainder().iter().sum::<f32>()
-}

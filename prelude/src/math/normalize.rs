@@ -1,5 +1,6 @@
 //! LayerNorm and RMSNorm without weights, for tensors on the CPU that no gradient is wanted for.
 
+use super::row::{sum, sum_of};
 use super::rows::{is_plain, map_rows, reduce_rows};
 use candle_core::{Result, Tensor};
 
@@ -58,28 +59,15 @@ impl Normalize {
 
     fn mean_of(self, row: &[f32]) -> f32 {
         match self.centres {
-            true => sum(row, |x| x) / row.len() as f32,
+            true => sum(row) / row.len() as f32,
             false => 0.,
         }
     }
 
     fn scale_of(self, row: &[f32], mean: f32) -> f32 {
-        let squares = sum(row, |x| (x - mean) * (x - mean));
+        let squares = sum_of(row, |x| (x - mean) * (x - mean));
         (squares / row.len() as f32 + self.eps as f32).sqrt()
     }
-}
-
-/// The sum of a function of numbers, eight at a time.
-fn sum(row: &[f32], of: impl Fn(f32) -> f32) -> f32 {
-    let mut lanes = [0f32; 8];
-    let mut chunks = row.chunks_exact(8);
-    for chunk in &mut chunks {
-        for (lane, x) in lanes.iter_mut().zip(chunk) {
-            *lane += of(*x);
-        }
-    }
-    let rest: f32 = chunks.remainder().iter().map(|x| of(*x)).sum();
-    lanes.iter().sum::<f32>() + rest
 }
 
 #[cfg(test)]

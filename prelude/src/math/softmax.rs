@@ -1,8 +1,8 @@
 //! Softmax and its relatives over the last dimension.
 
 use super::exp::exp;
-use super::gradient;
 use super::rows::{is_plain, map_rows, reduce_rows, update_rows};
+use super::{gradient, row};
 use candle_core::{D, Result, Tensor};
 
 /// Probabilities along the last dimension, of the same shape. Differentiable.
@@ -56,18 +56,11 @@ pub(crate) fn causal_scores(scores: Tensor, scale: f32) -> Result<Tensor> {
 
 /// `softmax(row * scale)`, for `scale > 0`.
 fn softmax_row(row: &mut [f32], scale: f32) {
-    let max = max_of(row);
+    let max = row::max(row);
     for x in row.iter_mut() {
         *x = exp((*x - max) * scale);
     }
-    let mut lanes = [0f32; 8];
-    let mut chunks = row.chunks_exact(8);
-    for chunk in &mut chunks {
-        let pairs = lanes.iter_mut().zip(chunk);
-        pairs.for_each(|(lane, x)| *lane += x);
-    }
-    let sum = lanes.iter().sum::<f32>() + chunks.remainder().iter().sum::<f32>();
-    let inverse = 1. / sum;
+    let inverse = 1. / row::sum(row);
     row.iter_mut().for_each(|x| *x *= inverse);
 }
 
@@ -81,21 +74,12 @@ pub fn log_sum_exp(x: &Tensor) -> Result<Tensor> {
     }
     if !is_plain(x) {
         let max = x.max_keepdim(D::Minus1)?.detach();
+        // Infinity from itself would be NaN.
+        let max = max.clamp(f32::MIN, f32::MAX)?;
         let sum = x.broadcast_sub(&max)?.exp()?.sum_keepdim(D::Minus1)?;
         return sum.log()? + max;
     }
-    reduce_rows(x, "log_sum_exp", |row| {
-        let max = max_of(row);
-        let mut lanes = [0f32; 8];
-        let mut chunks = row.chunks_exact(8);
-        for chunk in &mut chunks {
-            for (lane, x) in lanes.iter_mut().zip(chunk) {
-                *lane += exp(*x - max);
-            }
-        }
-        let rest: f32 = chunks.remainder().iter().map(|x| exp(*x - max)).sum();
-        max + (lanes.iter().sum::<f32>() + rest).ln()
-    })
+    reduce_rows(x, "log_sum_exp", row::log_sum_exp)
 }
 
 /// Log-probabilities along the last dimension, of the same shape. Differentiable.
@@ -104,19 +88,6 @@ pub fn log_sum_exp(x: &Tensor) -> Result<Tensor> {
 /// The tensor has no dimensions, or is not of a floating-point type.
 pub fn log_softmax(x: &Tensor) -> Result<Tensor> {
     x.broadcast_sub(&log_sum_exp(x)?)
-}
-
-/// The largest value that is a number.
-fn max_of(row: &[f32]) -> f32 {
-    let mut lanes = [f32::NEG_INFINITY; 8];
-    let mut chunks = row.chunks_exact(8);
-    for chunk in &mut chunks {
-        for (lane, x) in lanes.iter_mut().zip(chunk) {
-            *lane = if *x > *lane { *x } else { *lane };
-        }
-    }
-    let all = lanes.iter().chain(chunks.remainder());
-    all.fold(f32::NEG_INFINITY, |max, x| if *x > max { *x } else { max })
 }
 
 #[cfg(test)]
@@ -150,6 +121,17 @@ mod tests {
         let reference = candle_nn::ops::log_softmax(&exact, D::Minus1).unwrap();
         assert!(largest_difference(&log_softmax(&x).unwrap(), &reference) < 1e-5);
         assert!(largest_difference(&log_softmax(&exact).unwrap(), &reference) < 1e-12);
+    }
+
+    #[test]
+    fn a_row_of_infinities_comes_to_infinity_in_every_precision() {
+        let inf = f32::INFINITY;
+        let x = Tensor::new(&[[-inf, -inf], [inf, 1.], [-inf, 0.]], &Device::Cpu).unwrap();
+        for dtype in [DType::F32, DType::F64] {
+            let sums = log_sum_exp(&x.to_dtype(dtype).unwrap()).unwrap();
+            let sums = sums.flatten_all().unwrap().to_dtype(DType::F32).unwrap();
+            assert_eq!(sums.to_vec1::<f32>().unwrap(), [-inf, inf, 0.], "{dtype:?}");
+        }
     }
 
     #[test]

@@ -23,8 +23,8 @@ impl HookedTransformer {
     /// # Errors
     /// The logits are not those of as many tokens, or there are fewer than two.
     pub fn loss_fn(&self, logits: &Tensor, tokens: impl Into<Input>) -> Result<f32> {
-        let (predictions, prompt) = self.predictions(logits, &tokens.into())?;
-        mean(&per_token(&predictions, &prompt)?, &prompt)
+        let prompt = self.predicted_by(logits, &tokens.into())?;
+        mean(&of_all(logits, &prompt)?, &prompt)
     }
 
     /// The loss of each prediction of logits `[batch, pos, d_vocab]` at hand, `[batch, pos - 1]`.
@@ -32,12 +32,12 @@ impl HookedTransformer {
     /// # Errors
     /// As [`HookedTransformer::loss_fn`].
     pub fn loss_fn_per_token(&self, logits: &Tensor, tokens: impl Into<Input>) -> Result<Tensor> {
-        let (predictions, prompt) = self.predictions(logits, &tokens.into())?;
-        per_token(&predictions, &prompt)
+        let prompt = self.predicted_by(logits, &tokens.into())?;
+        of_all(logits, &prompt)
     }
 
-    /// Logits that predict a token, `[batch, pos - 1, d_vocab]`, and the tokens.
-    fn predictions(&self, logits: &Tensor, tokens: &Input) -> Result<(Tensor, Padded)> {
+    /// The tokens, if logits `[batch, pos, d_vocab]` can be predictions of them.
+    fn predicted_by(&self, logits: &Tensor, tokens: &Input) -> Result<Padded> {
         let prompt = self.prepare(tokens, None, None)?;
         let (batch, pos) = prompt.tokens.dims2()?;
         if logits.dims() != [batch, pos, self.config().d_vocab_out] {
@@ -48,13 +48,24 @@ impl HookedTransformer {
                 self.config().d_vocab_out
             )));
         }
-        if pos < 2 {
-            return Err(Error::new(
-                "a prompt of one token predicts nothing, so it has no loss: give at least two.",
-            ));
-        }
-        Ok((logits.narrow(1, 0, pos - 1)?, prompt))
+        Ok(prompt)
     }
+}
+
+/// `-log p(token i + 1)`: logits of every position, `[batch, pos, d_vocab]`, to `[batch, pos - 1]`.
+///
+/// The last position predicts nothing and is calculated with the others: the logits of a batch
+/// without it would have to be copied.
+pub(crate) fn of_all(logits: &Tensor, prompt: &Padded) -> Result<Tensor> {
+    let pos = logits.dim(1)?;
+    if pos < 2 {
+        return Err(Error::new(
+            "a prompt of one token predicts nothing, so it has no loss: give at least two.",
+        ));
+    }
+    let targets = prompt.tokens.narrow(1, 1, pos - 1)?;
+    let losses = of_targets(logits, &targets.pad_with_zeros(1, 0, 1)?)?; // [batch, pos]
+    Ok(losses.narrow(1, 0, pos - 1)?.contiguous()?)
 }
 
 /// `-log p(token i + 1)`: logits `[batch, pos - 1, d_vocab]` to `[batch, pos - 1]`.

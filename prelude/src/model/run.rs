@@ -306,8 +306,7 @@ impl Run {
         let outcome = self.walk(Goal::Logits(Rows::All))?;
         let prompt = outcome.prompt()?.clone();
         let logits = outcome.output()?;
-        let predictions = Rows::AllButLast.of(&logits)?;
-        let loss = loss::mean(&loss::per_token(&predictions, &prompt)?, &prompt)?;
+        let loss = loss::mean(&loss::of_all(&logits, &prompt)?, &prompt)?;
         Ok((logits, loss))
     }
 

@@ -1,6 +1,7 @@
 //! LayerNorm without weights.
 
-use super::{RowFunction, apply, sum};
+use super::{RowFunction, apply};
+use crate::math::row::sum;
 use candle_core::{Result, Tensor};
 
 /// `(x - mean) / sqrt(variance + eps)` of each row. Differentiable.

@@ -1,7 +1,8 @@
 //! Softmax and the logarithm of its sum.
 
-use super::{RowFunction, apply, sum};
+use super::{RowFunction, apply};
 use crate::math::exp::exp;
+use crate::math::row::{self, max, sum};
 use candle_core::{D, Result, Tensor};
 
 /// See [`crate::math::softmax`]. Only for tensors that [`super::is_trained`].
@@ -77,15 +78,8 @@ impl RowFunction for LogSumExp {
     const NAME: &'static str = "log_sum_exp";
     const REDUCES: bool = true;
 
-    fn forward(&self, _: usize, row: &[f32], result: &mut [f32]) {
-        let max = max(row);
-        let mut lanes = [0f32; 8];
-        for chunk in row.chunks(8) {
-            for (lane, x) in lanes.iter_mut().zip(chunk) {
-                *lane += exp(x - max);
-            }
-        }
-        result.fill(max + sum(&lanes).ln());
+    fn forward(&self, _: usize, numbers: &[f32], result: &mut [f32]) {
+        result.fill(row::log_sum_exp(numbers));
     }
 
     fn backward(&self, _: usize, row: &[f32], result: &[f32], gradient: &[f32], out: &mut [f32]) {
@@ -96,17 +90,6 @@ impl RowFunction for LogSumExp {
             *out = gradient * exp(x - total);
         }
     }
-}
-
-/// The largest value that is a number.
-fn max(row: &[f32]) -> f32 {
-    let mut lanes = [f32::NEG_INFINITY; 8];
-    for chunk in row.chunks(8) {
-        for (lane, x) in lanes.iter_mut().zip(chunk) {
-            *lane = if *x > *lane { *x } else { *lane };
-        }
-    }
-    lanes.into_iter().fold(f32::NEG_INFINITY, f32::max)
 }
 
 #[cfg(test)]

@@ -54,8 +54,8 @@ impl Run {
     /// As [`Run::loss`].
     pub fn loss_backward(self) -> Result<BackwardPass> {
         self.go_back(|logits, outcome| {
-            let (prompt, logits) = (outcome.prompt()?, Rows::AllButLast.of(logits)?);
-            loss::mean_tensor(&loss::per_token(&logits, prompt)?, prompt)
+            let prompt = outcome.prompt()?;
+            loss::mean_tensor(&loss::of_all(logits, prompt)?, prompt)
         })
     }
 
