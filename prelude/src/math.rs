@@ -4,6 +4,7 @@
 #![allow(non_snake_case)]
 
 mod activation;
+mod columns;
 mod erf;
 mod estimate;
 mod exp;
@@ -20,6 +21,7 @@ mod slice;
 mod softmax;
 
 pub use activation::{gelu, gelu_new, silu};
+pub(crate) use columns::times_columns;
 pub use estimate::Estimate;
 pub use factored::{Eigenvalues, FactoredMatrix, Svd};
 pub(crate) use normalize::Normalize;

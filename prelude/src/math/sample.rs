@@ -115,30 +115,63 @@ impl Sampler {
 ///
 /// NaN counts as the smallest.
 pub fn top_k_of(values: &[f32], k: usize) -> Vec<(usize, f32)> {
-    let key = |value: f32| {
-        if value.is_nan() {
-            f32::NEG_INFINITY
-        } else {
-            value
-        }
+    let key = |value: f32| match value.is_nan() {
+        true => f32::NEG_INFINITY,
+        false => value,
     };
     let larger =
         |a: &(usize, f32), b: &(usize, f32)| key(b.1).total_cmp(&key(a.1)).then(a.0.cmp(&b.0));
-    let mut pairs: Vec<(usize, f32)> = values.iter().copied().enumerate().collect();
     if k == 0 {
         return Vec::new();
     }
-    if k < pairs.len() {
-        pairs.select_nth_unstable_by(k - 1, larger);
-        pairs.truncate(k);
+    // Most values are below the k-th of those before them, and only compared with it.
+    let room = k.saturating_mul(4).max(64);
+    let mut found: Vec<(usize, f32)> = Vec::with_capacity(room.min(values.len()));
+    let mut least = None;
+    for (index, value) in values.iter().enumerate() {
+        if least.is_some_and(|least| key(*value).total_cmp(&least).is_le()) {
+            continue;
+        }
+        found.push((index, *value));
+        if found.len() == room {
+            let (_, last, _) = found.select_nth_unstable_by(k - 1, larger);
+            least = Some(key(last.1));
+            found.truncate(k);
+        }
     }
-    pairs.sort_unstable_by(larger);
-    pairs
+    found.sort_unstable_by(larger);
+    found.truncate(k);
+    found
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_largest_are_those_of_a_whole_sort() {
+        // Few different values, so that many are equal; some are no numbers.
+        let value = |at: usize| match at * 7919 % 101 {
+            5 => f32::NAN,
+            6 => f32::NEG_INFINITY,
+            7 => -0.,
+            rest => (rest as f32 - 50.) / 3.,
+        };
+        for length in [0, 1, 63, 64, 65, 5000] {
+            let values: Vec<f32> = (0..length).map(value).collect();
+            let number = |at: &usize| match values[*at].is_nan() {
+                true => f32::NEG_INFINITY,
+                false => values[*at],
+            };
+            let mut sorted: Vec<usize> = (0..length).collect();
+            sorted.sort_by(|a, b| number(b).total_cmp(&number(a)));
+            for k in [0, 1, 15, 16, 17, 500, 5000, usize::MAX] {
+                let found = top_k_of(&values, k);
+                let found: Vec<usize> = found.into_iter().map(|(index, _)| index).collect();
+                assert_eq!(found, sorted[..k.min(length)], "{k} of {length}");
+            }
+        }
+    }
 
     #[test]
     fn temperature_zero_takes_the_first_of_the_largest() {

@@ -4,6 +4,7 @@ use super::autoencoder::Sae;
 use super::few::add_up;
 use super::gate::Scale;
 use super::normalize::Normalized;
+use super::ranges;
 use super::top_acts::TopActs;
 use crate::error::{Error, Result};
 use candle_core::{D, Tensor};
@@ -103,6 +104,9 @@ impl Sae {
     /// As [`Sae::encode`].
     pub fn forward(&self, x: &Tensor) -> Result<Tensor> {
         let normalized = self.normalized(x)?;
+        if let Some(written) = ranges::written(self, &normalized)? {
+            return self.finish(written.broadcast_add(&self.b_dec)?, x, &normalized);
+        }
         let projected = self.project(&normalized)?;
         let acts = self.gate.acts(projected, &self.b_enc, &self.scale())?;
         self.finish(self.write(&acts)?, x, &normalized)

@@ -49,6 +49,14 @@ impl Scale<'_> {
     pub(super) fn norms(&self) -> Result<Tensor> {
         Ok(self.W_dec.sqr()?.sum(1)?.sqrt()?)
     }
+
+    /// The norms, or 1 for each.
+    fn factors(&self, norms: bool) -> Result<Vec<f32>> {
+        Ok(match norms {
+            true => self.norms()?.to_vec1()?,
+            false => vec![1.; self.W_dec.dim(0)?],
+        })
+    }
 }
 
 impl Gate {
@@ -94,16 +102,25 @@ impl Gate {
     }
 
     /// Both steps at once, from a projection that nobody else holds: where it can be done in its place,
-    /// the large tensor is neither copied nor passed over twice.
+    /// the large tensor is neither copied nor passed over again for each operation.
     pub(crate) fn acts(
         &self,
         projected: Tensor,
         b_enc: &Tensor,
         scale: &Scale<'_>,
     ) -> Result<Tensor> {
+        let mut read = self.weights().map(|(_, weight)| weight);
+        if !is_plain(&projected)
+            || !is_plain(b_enc)
+            || !is_plain(scale.W_dec)
+            || !read.all(is_plain)
+        {
+            return self.post(&self.pre(&projected, b_enc)?, &projected, scale);
+        }
+        let bias = || Ok::<Vec<f32>, Error>(b_enc.to_vec1()?);
         match self {
-            Self::Relu if is_plain(&projected) && is_plain(b_enc) => {
-                let bias: Vec<f32> = b_enc.to_vec1()?;
+            Self::Relu => {
+                let bias = bias()?;
                 let relu = move |_: usize, row: &mut [f32]| {
                     for (act, bias) in row.iter_mut().zip(&bias) {
                         let pre = *act + bias;
@@ -112,8 +129,15 @@ impl Gate {
                 };
                 Ok(update_rows(projected, "relu with a bias", relu)?)
             }
+            Self::Gated(gate) => gate.acts_in_place(projected),
+            Self::JumpRelu(gate) => gate.acts_in_place(projected, &bias()?),
+            Self::TopK(gate) => gate.acts_in_place(projected, &bias()?, scale),
+            Self::BatchTopK(gate) => match gate.threshold {
+                Some(threshold) => gate.acts_in_place(projected, &bias()?, threshold as f32, scale),
+                None => self.post(&self.pre(&projected, b_enc)?, &projected, scale),
+            },
+            Self::Nsae(gate) => gate.acts_in_place(projected, &bias()?),
             Self::Matryoshka(gate) => gate.inner.acts(projected, b_enc, scale),
-            _ => self.post(&self.pre(&projected, b_enc)?, &projected, scale),
         }
     }
 
@@ -135,13 +159,20 @@ impl Gate {
 
     /// The gate of some latents alone; nothing where latents compete for their place.
     pub(crate) fn of_latents(&self, ids: &Tensor) -> Result<Option<Self>> {
-        let of = |tensor: &Tensor| Ok(tensor.index_select(ids, 0)?);
-        Ok(match self {
-            Self::TopK(_) => None,
-            Self::BatchTopK(gate) if gate.threshold.is_none() => None,
-            Self::Matryoshka(gate) => gate.inner.of_latents(ids)?,
-            _ => Some(self.map(of)?),
-        })
+        match self.latents_compete() {
+            true => Ok(None),
+            false => Ok(Some(self.map(|weight| Ok(weight.index_select(ids, 0)?))?)),
+        }
+    }
+
+    /// Whether a latent's activation depends on the others.
+    pub(crate) fn latents_compete(&self) -> bool {
+        match self {
+            Self::TopK(_) => true,
+            Self::BatchTopK(gate) => gate.threshold.is_none(),
+            Self::Matryoshka(gate) => gate.inner.latents_compete(),
+            Self::Relu | Self::Gated(_) | Self::JumpRelu(_) | Self::Nsae(_) => false,
+        }
     }
 
     /// The weights that only this kind has, each `[d_sae]`.

@@ -1,13 +1,12 @@
 //! What a sweep keeps of each latent, and the loop that collects it.
 
-use super::walk::{Block, Collector};
+use super::maxima::Maxima;
+use super::walk::{Block, Collector, STRIPE};
 use crate::data::{Array, Fingerprint, Record};
 use crate::error::{Error, Result};
 use rayon::prelude::*;
 use std::cmp::Ordering;
 
-/// How many latents one thread looks at in one go.
-const STRIPE: usize = 256;
 /// How many activations are looked at together, as nearly all of them are 0.
 const TOGETHER: usize = 16;
 /// How many bins a histogram has: two for each power of two.
@@ -56,9 +55,6 @@ pub(super) struct Latent {
     pub(super) top: Vec<Activating>,
     /// Those with the smallest draws, in the order of the draws.
     pub(super) sample: Vec<(u64, Activating)>,
-    /// Of each prompt, where they are kept.
-    pub(super) maxima: Vec<f32>,
-    pub(super) positions: Vec<u32>,
 }
 
 /// What a sweep has seen of all latents.
@@ -68,6 +64,8 @@ pub(super) struct Latents {
     /// How many positions it has looked at.
     pub(super) tokens: u64,
     pub(super) keeps_maxima: bool,
+    /// Of each prompt and latent, where they are kept.
+    pub(super) maxima: Maxima,
     top: usize,
     sample: usize,
     seed: u64,
@@ -89,13 +87,12 @@ impl Latents {
             histogram: [0; BINS],
             top: Vec::new(),
             sample: Vec::new(),
-            maxima: vec![0.; kept],
-            positions: vec![0; kept],
         };
         Self {
             each: vec![empty; latents],
             tokens: 0,
             keeps_maxima,
+            maxima: Maxima::new(latents, kept, STRIPE),
             top,
             sample,
             seed,
@@ -106,13 +103,15 @@ impl Latents {
 impl Collector for Latents {
     fn take(&mut self, block: &Block<'_>) {
         let by_prompt = block.by_prompt();
-        let (top, sample, keeps_maxima) = (self.top, self.sample, self.keeps_maxima);
+        let (top, sample) = (self.top, self.sample);
         let draws: Vec<u64> = by_prompt
             .iter()
             .map(|(prompt, _)| draw(self.seed, *prompt))
             .collect();
-        let stripes = self.each.par_chunks_mut(STRIPE).enumerate();
-        stripes.for_each(|(stripe, latents)| {
+        let maxima = &mut self.maxima.stripes_mut()[block.first / STRIPE..];
+        let each = &mut self.each[block.first..block.first + block.latents];
+        let stripes = each.par_chunks_mut(STRIPE).zip(maxima).enumerate();
+        stripes.for_each(|(stripe, (latents, maxima))| {
             let first = stripe * STRIPE;
             let mut best = [(0f32, 0u32); STRIPE];
             let mut touched: Vec<usize> = Vec::with_capacity(STRIPE);
@@ -138,8 +137,18 @@ impl Collector for Latents {
                         }
                     }
                 }
+                let mut kept = maxima.of_prompt(*prompt as usize);
+                if let Some((_, positions)) = &mut kept {
+                    // Where nothing is active the maximum is that of the first position.
+                    let nowhere = rows.clone().next().map_or(0, |row| block.positions[row]);
+                    positions.fill(nowhere);
+                }
                 for at in touched.drain(..) {
                     let (activation, position) = std::mem::take(&mut best[at]);
+                    if let Some((values, positions)) = &mut kept {
+                        values[at] = activation;
+                        positions[at] = position;
+                    }
                     let activating = Activating {
                         prompt: *prompt as usize,
                         position: position as usize,
@@ -147,18 +156,11 @@ impl Collector for Latents {
                     };
                     latents[at].keep(activating, *draw, top, sample);
                 }
-                // Where nothing is active the maximum is that of the first position.
-                let nowhere = rows.clone().next().map_or(0, |row| block.positions[row]);
-                if keeps_maxima {
-                    let prompt = *prompt as usize;
-                    let inactive = latents.iter_mut();
-                    inactive
-                        .filter(|latent| latent.maxima[prompt] == 0.)
-                        .for_each(|latent| latent.positions[prompt] = nowhere);
-                }
             }
         });
-        self.tokens += block.tokens.len() as u64;
+        if block.first == 0 {
+            self.tokens += block.tokens.len() as u64;
+        }
     }
 
     fn record(&self) -> Record {
@@ -185,10 +187,7 @@ impl Collector for Latents {
         let draws = each().flat_map(|latent| latent.sample.iter().map(|(draw, _)| *draw));
         record.set("sample draw", Array::U64(draws.collect()));
         if self.keeps_maxima {
-            let maxima = each().flat_map(|latent| latent.maxima.iter().copied());
-            record.set("maxima", Array::F32(maxima.collect()));
-            let positions = each().flat_map(|latent| latent.positions.iter().copied());
-            record.set("maxima position", Array::U32(positions.collect()));
+            self.maxima.record(&mut record);
         }
         record
     }
@@ -197,10 +196,6 @@ impl Collector for Latents {
         let mut restored = self.clone();
         let wrong = || Error::new("it is of another number of latents");
         let count = restored.each.len();
-        let prompts = restored
-            .each
-            .first()
-            .map_or(0, |latent| latent.maxima.len());
         let (active, sum) = (record.u64("active")?, record.f64("sum")?);
         let (max, histogram) = (record.f32("max")?, record.u64("histogram")?);
         let tops = lists(record, "top")?;
@@ -232,15 +227,7 @@ impl Collector for Latents {
             latent.sample = draws.by_ref().copied().zip(sample).collect();
         }
         if self.keeps_maxima {
-            let (maxima, positions) = (record.f32("maxima")?, record.u32("maxima position")?);
-            if maxima.len() != count * prompts || positions.len() != count * prompts {
-                return Err(wrong());
-            }
-            for (index, latent) in restored.each.iter_mut().enumerate() {
-                let of = index * prompts..(index + 1) * prompts;
-                latent.maxima.copy_from_slice(&maxima[of.clone()]);
-                latent.positions.copy_from_slice(&positions[of]);
-            }
+            restored.maxima.restore(record)?;
         }
         restored.tokens = record.u64("tokens")?.first().copied().ok_or_else(wrong)?;
         *self = restored;
@@ -248,7 +235,7 @@ impl Collector for Latents {
     }
 
     fn identify(&self, key: &mut Fingerprint) {
-        key.text("latents 1");
+        key.text("latents 2");
         for number in [self.top, self.sample, usize::from(self.keeps_maxima)] {
             key.number(number as u64);
         }
@@ -266,10 +253,6 @@ impl Latent {
     }
 
     fn keep(&mut self, activating: Activating, draw: u64, top: usize, sample: usize) {
-        if let Some(max) = self.maxima.get_mut(activating.prompt) {
-            *max = activating.activation;
-            self.positions[activating.prompt] = activating.position as u32;
-        }
         insert(&mut self.top, activating, top, Activating::order);
         insert(&mut self.sample, (draw, activating), sample, |a, b| {
             a.0.cmp(&b.0).then(a.1.prompt.cmp(&b.1.prompt))
@@ -388,6 +371,7 @@ mod tests {
         Block {
             acts,
             latents,
+            first: 0,
             prompts,
             positions,
             tokens,
@@ -428,10 +412,7 @@ mod tests {
                     true => (column[row], positions[row]),
                     false => best,
                 });
-                assert_eq!(
-                    (of.maxima[prompt as usize], of.positions[prompt as usize]),
-                    best
-                );
+                assert_eq!(found.maxima.of(latent).nth(prompt as usize), Some(best));
                 if best.0 > 0. {
                     all.push(Activating {
                         prompt: prompt as usize,

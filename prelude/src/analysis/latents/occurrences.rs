@@ -1,15 +1,13 @@
 //! On which tokens a latent is strongly active.
 
 use super::sweep::LatentSweep;
-use super::walk::{Block, Collector, Walk};
+use super::walk::{Block, Collector, STRIPE, Walk};
 use crate::data::{Array, Fingerprint, Record, Window};
 use crate::error::{Error, Result};
 use polars::prelude::{Column, DataFrame};
 use rayon::prelude::*;
 use std::collections::BTreeMap;
 use std::fmt;
-
-const STRIPE: usize = 256;
 
 /// Counts tokens on which latents are above a share of their maximum, as the notebook's
 /// `eval_direction_tokens_global` does, without a count for each of `d_sae × d_vocab` pairs.
@@ -208,8 +206,10 @@ struct Counts {
 
 impl Collector for Counts {
     fn take(&mut self, block: &Block<'_>) {
-        let stripes = self.each.par_chunks_mut(STRIPE);
-        let stripes = stripes.zip(self.thresholds.par_chunks(STRIPE)).enumerate();
+        let latents = block.first..block.first + block.latents;
+        let stripes = self.each[latents.clone()].par_chunks_mut(STRIPE);
+        let thresholds = self.thresholds[latents].par_chunks(STRIPE);
+        let stripes = stripes.zip(thresholds).enumerate();
         stripes.for_each(|(stripe, (counts, thresholds))| {
             let first = stripe * STRIPE;
             for (row, token) in block.tokens.iter().enumerate() {

@@ -59,6 +59,8 @@ pub(super) struct Progress {
     path: Option<PathBuf>,
     total: usize,
     pub(super) at: At,
+    /// Whether the collector has seen a part of a block, and so nothing that can be gone on from.
+    is_inside: bool,
     /// What the disk knows of.
     written: At,
     every: Option<usize>,
@@ -103,6 +105,7 @@ impl Progress {
             has_hooks,
             total,
             at: At::default(),
+            is_inside: false,
             written: At::default(),
             every: storage.every,
             last: Instant::now(),
@@ -164,6 +167,17 @@ impl Progress {
         }
     }
 
+    /// The collector is about to see parts of a block.
+    pub(super) fn begin_block(&mut self) {
+        self.is_inside = true;
+    }
+
+    /// The collector has seen the whole block.
+    pub(super) fn end_block(&mut self) {
+        self.is_inside = false;
+        self.at.blocks += 1;
+    }
+
     /// One batch more is done; what there is is written where it is time.
     ///
     /// # Errors
@@ -191,12 +205,15 @@ impl Progress {
         self.write(collector)
     }
 
-    /// Keeps what there is, as the walk is about to be left.
+    /// Keeps what there is, as the walk is about to be left; what was kept before, where it is left inside a block.
     pub(super) fn pause<C: Collector>(
         &mut self,
         collector: &C,
         key: impl FnOnce(&C) -> Result<String>,
     ) {
+        if self.is_inside {
+            return;
+        }
         if self.key.is_none() && !self.has_hooks {
             self.key = key(collector).ok();
         }

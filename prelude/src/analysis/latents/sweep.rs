@@ -115,12 +115,13 @@ impl LatentSweep {
     /// # Errors
     /// The sweep was not about this latent, or kept neither maxima nor a sample.
     pub fn choose(&self, latent: u32, which: Examples, count: usize) -> Result<Vec<Activating>> {
-        let found = self.of(latent)?;
+        let at = self.place(latent)?;
+        let found = &self.inner.found.each[at];
         if which == Examples::Top && count <= found.top.len() {
             return Ok(found.top.iter().take(count).copied().collect());
         }
         let mut active: Vec<Activating> = match (self.inner.found.keeps_maxima, which) {
-            (true, _) => of_maxima(found),
+            (true, _) => of_maxima(self.inner.found.maxima.of(at)),
             (false, Examples::Top) => found.top.clone(),
             (false, _) if found.sample.is_empty() && found.active > 0 => {
                 return Err(Error::new(format!(
@@ -146,8 +147,7 @@ impl LatentSweep {
                  takes 8 bytes for each prompt and latent.",
             ));
         }
-        let each = &self.inner.found.each;
-        MaxActivations::new(self.latents(), self.corpus().len(), each)
+        MaxActivations::new(self.latents(), &self.inner.found.maxima)
     }
 
     /// A row a latent: `latent`, `density`, `active` (tokens), `mean`, `mean when active`, `max`, and the
@@ -207,12 +207,20 @@ impl LatentSweep {
     /// # Errors
     /// The sweep was not about this latent.
     pub(super) fn of(&self, latent: u32) -> Result<&Latent> {
+        Ok(&self.inner.found.each[self.place(latent)?])
+    }
+
+    /// Where a latent stands among those that the sweep was about.
+    ///
+    /// # Errors
+    /// The sweep was not about this latent.
+    fn place(&self, latent: u32) -> Result<usize> {
         let at = match &self.walk().latents {
             Some(latents) => latents.iter().position(|other| *other == latent),
             None => Some(latent as usize),
         };
-        let found = at.and_then(|at| self.inner.found.each.get(at));
-        found.ok_or_else(|| match &self.walk().latents {
+        let there = at.filter(|at| *at < self.inner.found.each.len());
+        there.ok_or_else(|| match &self.walk().latents {
             Some(latents) => Error::new(format!(
                 "the sweep was about {} chosen latents, and latent {latent} is not among them.",
                 latents.len()
@@ -226,16 +234,14 @@ impl LatentSweep {
     }
 }
 
-fn of_maxima(found: &Latent) -> Vec<Activating> {
-    let pairs = found.maxima.iter().zip(&found.positions).enumerate();
-    pairs
-        .filter(|(_, (max, _))| **max > 0.)
-        .map(|(prompt, (max, position))| Activating {
-            prompt,
-            position: *position as usize,
-            activation: *max,
-        })
-        .collect()
+fn of_maxima(maxima: impl Iterator<Item = (f32, u32)>) -> Vec<Activating> {
+    let each = maxima.enumerate().filter(|(_, (max, _))| *max > 0.);
+    each.map(|(prompt, (activation, position))| Activating {
+        prompt,
+        position: position as usize,
+        activation,
+    })
+    .collect()
 }
 
 impl fmt::Debug for LatentSweep {

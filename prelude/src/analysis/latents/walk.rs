@@ -7,12 +7,14 @@ use crate::data::{
 use crate::emit::{self, check_interrupt};
 use crate::error::{Error, Result};
 use crate::model::{HookPoint, HookedTransformer};
-use crate::sae::Sae;
+use crate::sae::{FEWEST_LATENTS, Sae};
 use candle_core::{DType, Device, Storage as TensorStorage, Tensor};
 use std::ops::Range;
 
-/// The most bytes of activations of latents at a time.
+/// The most bytes of activations of all latents at a time.
 const BLOCK_BYTES: usize = if cfg!(test) { 1 << 16 } else { 64 << 20 };
+/// How many latents a core looks at in one go.
+pub(super) const STRIPE: usize = FEWEST_LATENTS;
 
 /// What is walked over, and what is looked at.
 #[derive(Clone, Debug)]
@@ -27,11 +29,13 @@ pub(super) struct Walk {
     pub(super) token_budget: usize,
 }
 
-/// Activations of latents at some positions, whole prompts together.
+/// Activations of latents that follow each other at some positions, whole prompts together.
 pub(super) struct Block<'a> {
     /// `[tokens, latents]`.
     pub(super) acts: &'a [f32],
     pub(super) latents: usize,
+    /// The place of the first of them, a multiple of [`STRIPE`].
+    pub(super) first: usize,
     pub(super) prompts: &'a [u32],
     pub(super) positions: &'a [u32],
     pub(super) tokens: &'a [u32],
@@ -39,7 +43,7 @@ pub(super) struct Block<'a> {
 
 /// Who collects what a walk sees.
 pub(super) trait Collector {
-    /// Sees some more.
+    /// Sees some more: at each position first the latents from 0 on, then the others in order.
     fn take(&mut self, block: &Block<'_>);
 
     /// Everything collected so far.
@@ -100,7 +104,8 @@ impl Walk {
         Ok(collector)
     }
 
-    /// The blocks of a batch that the collector has not seen. After an error it has seen whole blocks.
+    /// The blocks of a batch that the collector has not seen. After an error it has seen whole blocks, or
+    /// progress knows that it has not.
     fn walk_batch(
         &self,
         batch: &TokenBatch,
@@ -115,35 +120,56 @@ impl Walk {
             .skip(progress.at.blocks)
         {
             check_interrupt()?;
-            let acts = self.encode(&rows.narrow(0, block.start, block.len())?)?;
-            let (storage, layout) = acts.storage_and_layout();
-            let (TensorStorage::Cpu(values), Some((from, to))) =
-                (&*storage, layout.contiguous_offsets())
-            else {
-                return Err(Error::new(
-                    "the activations of latents did not come to the CPU.",
-                ));
-            };
-            collector.take(&Block {
-                acts: &values.as_slice::<f32>()?[from..to],
-                latents: self.width(),
-                prompts: &kept.prompts[block.clone()],
-                positions: &kept.positions[block.clone()],
-                tokens: &kept.tokens[block],
-            });
-            progress.at.blocks += 1;
+            let rows = rows.narrow(0, block.start, block.len())?;
+            progress.begin_block();
+            self.encode(&rows, |first, acts| {
+                let (storage, layout) = acts.storage_and_layout();
+                let (TensorStorage::Cpu(values), Some((from, to))) =
+                    (&*storage, layout.contiguous_offsets())
+                else {
+                    return Err(Error::new(
+                        "the activations of latents did not come to the CPU.",
+                    ));
+                };
+                collector.take(&Block {
+                    acts: &values.as_slice::<f32>()?[from..to],
+                    latents: acts.dim(1)?,
+                    first,
+                    prompts: &kept.prompts[block.clone()],
+                    positions: &kept.positions[block.clone()],
+                    tokens: &kept.tokens[block.clone()],
+                });
+                Ok(())
+            })?;
+            progress.end_block();
         }
         Ok(())
     }
 
-    /// The activations of latents, `[tokens, latents]`, on the CPU.
-    fn encode(&self, rows: &Tensor) -> Result<Tensor> {
-        let acts = match &self.latents {
-            Some(latents) => self.sae.encode_latents(rows, latents)?,
-            None => self.sae.encode(rows)?,
+    /// Hands on the activations of latents, `[tokens, latents]`, on the CPU, and the place of the first: of a range
+    /// after the other, or of all at once where they cannot be known apart, or another device calculates.
+    fn encode(
+        &self,
+        rows: &Tensor,
+        mut take: impl FnMut(usize, Tensor) -> Result<()>,
+    ) -> Result<()> {
+        let to_cpu = |acts: Tensor| {
+            let acts = acts.to_device(&Device::Cpu)?.to_dtype(DType::F32)?;
+            Ok::<Tensor, Error>(acts.contiguous()?)
         };
-        let acts = acts.to_device(&Device::Cpu)?.to_dtype(DType::F32)?;
-        Ok(acts.contiguous()?)
+        if let Some(latents) = &self.latents {
+            return take(0, to_cpu(self.sae.encode_latents(rows, latents)?)?);
+        }
+        let ranges = match rows.device().is_cpu() {
+            true => self.sae.ranges(rows)?,
+            false => None,
+        };
+        let Some(ranges) = ranges else {
+            return take(0, to_cpu(self.sae.encode(rows)?)?);
+        };
+        ranges
+            .all()
+            .try_for_each(|range| take(range.start, to_cpu(ranges.encode(range)?)?))
     }
 
     /// The name of what a walk with this collector finds.

@@ -3,6 +3,7 @@
 use super::Scale;
 use super::top_k::largest_mask;
 use crate::error::{Error, Result};
+use crate::math::update_rows;
 use candle_core::Tensor;
 
 /// In training the `k n` largest activations of a batch of `n` positions; afterwards those above one
@@ -34,6 +35,27 @@ impl BatchTopK {
             }
         };
         Ok((acts * mask)?)
+    }
+
+    pub(super) fn acts_in_place(
+        &self,
+        projected: Tensor,
+        bias: &[f32],
+        threshold: f32,
+        scale: &Scale<'_>,
+    ) -> Result<Tensor> {
+        let factors = scale.factors(self.rescale_by_decoder_norm)?;
+        let jump = |_: usize, row: &mut [f32]| {
+            for (act, (bias, factor)) in row.iter_mut().zip(bias.iter().zip(&factors)) {
+                let pre = (*act + bias) * factor;
+                *act = if (pre > threshold) & (pre > 0.) {
+                    pre
+                } else {
+                    0.
+                };
+            }
+        };
+        Ok(update_rows(projected, "relu above a threshold", jump)?)
     }
 
     pub(super) fn check(&self, d_sae: usize) -> Result<()> {

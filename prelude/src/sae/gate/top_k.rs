@@ -3,7 +3,7 @@
 
 use super::Scale;
 use crate::error::Result;
-use crate::math::top_k_of;
+use crate::math::{top_k_of, update_rows};
 use candle_core::{DType, Device, Tensor};
 use rayon::prelude::*;
 
@@ -38,6 +38,35 @@ impl TopK {
             return Ok((&pre * largest_mask(&pre.abs()?, self.k)?)?);
         }
         Ok((pre.relu()? * largest_mask(&pre, self.k)?)?)
+    }
+
+    pub(super) fn acts_in_place(
+        &self,
+        projected: Tensor,
+        bias: &[f32],
+        scale: &Scale<'_>,
+    ) -> Result<Tensor> {
+        let factors = scale.factors(self.rescale_by_decoder_norm)?;
+        let choose = |_: usize, row: &mut [f32]| {
+            for (act, (bias, factor)) in row.iter_mut().zip(bias.iter().zip(&factors)) {
+                *act = (*act + bias) * factor;
+            }
+            let chosen: Vec<(usize, f32)> = match self.signed {
+                true => {
+                    let sizes: Vec<f32> = row.iter().map(|pre| pre.abs()).collect();
+                    let largest = top_k_of(&sizes, self.k).into_iter();
+                    largest.map(|(latent, _)| (latent, row[latent])).collect()
+                }
+                false => top_k_of(row, self.k),
+            };
+            row.fill(0.);
+            for (latent, pre) in chosen {
+                if self.signed || pre > 0. {
+                    row[latent] = pre;
+                }
+            }
+        };
+        Ok(update_rows(projected, "top k", choose)?)
     }
 }
 
