@@ -10,6 +10,7 @@ mod client;
 pub mod connection;
 pub mod iopub;
 pub mod message;
+mod ports;
 mod replays;
 pub mod sockets;
 
@@ -17,4 +18,5 @@ pub use client::Client;
 pub use connection::Connection;
 pub use iopub::{Iopub, Text};
 pub use message::{Malformed, Message};
+pub use ports::Ports;
 pub use sockets::{Channel, Incoming, Sockets};

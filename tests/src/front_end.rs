@@ -1,10 +1,9 @@
 //! A kernel process and the sockets to it.
 
 use crate::{Outputs, installed_kernel};
-use ferrolens_kernel::wire::Message;
 use ferrolens_kernel::wire::message::Signer;
+use ferrolens_kernel::wire::{Message, Ports};
 use serde_json::{Value, json};
-use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -39,6 +38,8 @@ pub struct FrontEnd {
     folder: tempfile::TempDir,
     /// The kernel, where this front end has started it.
     process: Option<Child>,
+    /// Its ports, which it may want again.
+    _ports: Option<Ports>,
     /// Messages on iopub that belong to a request which has not been collected yet.
     waiting: Vec<Message>,
     ended: bool,
@@ -114,13 +115,9 @@ impl FrontEnd {
     /// Starts any kernel program; `{connection_file}` among its arguments is replaced.
     pub fn start_program(program: &Path, args: &[&str], change: impl FnOnce(&mut Command)) -> Self {
         let folder = tempfile::tempdir().expect("a temporary folder");
-        let ports = free_ports();
+        let ports = Ports::free().expect("free ports");
         let file = folder.path().join("connection.json");
-        let connection = json!({
-            "ip": "127.0.0.1", "transport": "tcp", "key": KEY, "signature_scheme": "hmac-sha256",
-            "shell_port": ports[0], "iopub_port": ports[1], "stdin_port": ports[2],
-            "control_port": ports[3], "hb_port": ports[4],
-        });
+        let connection = ports.connection_file(KEY);
         std::fs::write(&file, connection.to_string()).expect("a writable folder");
         let temporary = folder.path().join("tmp");
         std::fs::create_dir(&temporary).expect("a writable folder");
@@ -141,7 +138,7 @@ impl FrontEnd {
             .stdin(Stdio::null());
         change(&mut command);
         let process = command.spawn().expect("the installed kernel starts");
-        Self::over(folder, Some(process))
+        Self::over(folder, Some((process, ports)))
     }
 
     /// Another front end of the same kernel.
@@ -152,7 +149,8 @@ impl FrontEnd {
         Self::over(folder, None)
     }
 
-    fn over(folder: tempfile::TempDir, process: Option<Child>) -> Self {
+    fn over(folder: tempfile::TempDir, started: Option<(Child, Ports)>) -> Self {
+        let (process, held) = started.unzip();
         let file = std::fs::read(folder.path().join("connection.json"));
         let ports: Value =
             serde_json::from_slice(&file.expect("the test's own file")).expect("JSON");
@@ -186,6 +184,7 @@ impl FrontEnd {
             folder,
             ended: process.is_none(),
             process,
+            _ports: held,
             waiting: Vec::new(),
             patience: patience(),
         };
@@ -556,14 +555,4 @@ async fn connect(socket: &mut impl Socket, url: &str) {
         );
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
-}
-
-fn free_ports() -> Vec<u16> {
-    let listeners: Vec<TcpListener> = (0..5)
-        .map(|_| TcpListener::bind("127.0.0.1:0").expect("a free port"))
-        .collect();
-    listeners
-        .iter()
-        .map(|listener| listener.local_addr().expect("a bound socket").port())
-        .collect()
 }

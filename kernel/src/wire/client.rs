@@ -1,8 +1,8 @@
 //! A front end for measuring: starts a kernel, asks it, waits for what it says.
 
+use super::Ports;
 use super::message::{Message, Signer};
 use serde_json::{Value, json};
-use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -26,6 +26,7 @@ pub struct Client {
 struct Kernel {
     process: Child,
     connection: PathBuf,
+    _ports: Ports,
 }
 
 impl Client {
@@ -37,12 +38,8 @@ impl Client {
         let unlucky = |error: std::io::Error| format!("The kernel could not be started: {error}.");
         let key = uuid::Uuid::new_v4().to_string();
         let connection = std::env::temp_dir().join(format!("ferrolens-bench-{key}.json"));
-        let ports = free_ports().map_err(unlucky)?;
-        let said = json!({
-            "ip": "127.0.0.1", "transport": "tcp", "key": key, "signature_scheme": "hmac-sha256",
-            "shell_port": ports[0], "iopub_port": ports[1], "stdin_port": ports[2],
-            "control_port": ports[3], "hb_port": ports[4],
-        });
+        let ports = Ports::free().map_err(unlucky)?;
+        let said = ports.connection_file(&key);
         std::fs::write(&connection, said.to_string()).map_err(unlucky)?;
         let process = Command::new(program)
             .arg("run")
@@ -52,6 +49,7 @@ impl Client {
         let kernel = Kernel {
             process: process.map_err(unlucky)?,
             connection,
+            _ports: ports,
         };
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(1)
@@ -60,12 +58,12 @@ impl Client {
             .map_err(unlucky)?;
         let (shell, iopub) = runtime.block_on(async {
             let (mut shell, mut iopub) = (DealerSocket::new(), SubSocket::new());
-            connect(&mut iopub, ports[1]).await?;
+            connect(&mut iopub, &said["iopub_port"]).await?;
             iopub
                 .subscribe("")
                 .await
                 .map_err(|error| error.to_string())?;
-            connect(&mut shell, ports[0]).await?;
+            connect(&mut shell, &said["shell_port"]).await?;
             Ok::<_, String>((shell, iopub))
         })?;
         let mut client = Self {
@@ -164,7 +162,7 @@ impl Drop for Kernel {
 }
 
 /// A kernel that starts listens some time later.
-async fn connect(socket: &mut impl Socket, port: u16) -> Result<(), String> {
+async fn connect(socket: &mut impl Socket, port: &Value) -> Result<(), String> {
     let deadline = Instant::now() + PATIENCE;
     let address = format!("tcp://127.0.0.1:{port}");
     loop {
@@ -176,13 +174,4 @@ async fn connect(socket: &mut impl Socket, port: u16) -> Result<(), String> {
             _ => return Err("The kernel does not listen.".to_owned()),
         }
     }
-}
-
-fn free_ports() -> std::io::Result<Vec<u16>> {
-    let held: Vec<TcpListener> = (0..5)
-        .map(|_| TcpListener::bind("127.0.0.1:0"))
-        .collect::<Result<_, _>>()?;
-    held.iter()
-        .map(|listener| Ok(listener.local_addr()?.port()))
-        .collect()
 }

@@ -5,10 +5,12 @@ use super::connection::Connection;
 use super::iopub::Iopub;
 use super::message::{Message, Signer};
 use super::replays::Replays;
+use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
 use tokio::sync::{Mutex, mpsc};
-use zeromq::{PubSocket, RepSocket, RouterSocket, Socket, SocketRecv, SocketSend};
+use zeromq::{PubSocket, RepSocket, RouterSocket, Socket, SocketRecv, SocketSend, ZmqError};
 
 /// The sockets on which requests arrive.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -86,7 +88,7 @@ impl Sockets {
                         // One peer's error; the others go on.
                         Err(error) => {
                             eprintln!("{name}: {error}");
-                            tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+                            tokio::time::sleep(Duration::from_millis(5)).await;
                         }
                     }
                 }
@@ -96,7 +98,7 @@ impl Sockets {
             loop {
                 match heartbeat.recv().await {
                     Ok(beat) => drop(heartbeat.send(beat).await),
-                    Err(_) => tokio::time::sleep(std::time::Duration::from_millis(5)).await,
+                    Err(_) => tokio::time::sleep(Duration::from_millis(5)).await,
                 }
             }
         });
@@ -139,12 +141,27 @@ impl Sockets {
     }
 }
 
+/// How long to ask for an address that another process has. One that looks for a free port holds it for a
+/// moment; a kernel that ends lets go of its own.
+const ADDRESS_PATIENCE: Duration = Duration::from_secs(2);
+
 async fn bind(socket: &mut impl Socket, name: &str, url: &str) -> Result<(), String> {
-    match socket.bind(url).await {
-        Ok(_) => Ok(()),
-        Err(error) => Err(format!(
-            "The {name} socket cannot listen at {url}: {error}. Another kernel may be using this \
-             connection file; start a new one from the front end."
-        )),
+    let deadline = Instant::now() + ADDRESS_PATIENCE;
+    loop {
+        let error = match socket.bind(url).await {
+            Ok(_) => return Ok(()),
+            Err(error) => error,
+        };
+        let is_taken = matches!(
+            &error,
+            ZmqError::Network(error) if error.kind() == io::ErrorKind::AddrInUse
+        );
+        if !is_taken || Instant::now() >= deadline {
+            return Err(format!(
+                "The {name} socket cannot listen at {url}: {error}. Another kernel may be using this \
+                 connection file; start a new one from the front end."
+            ));
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
     }
 }
