@@ -4,18 +4,21 @@
 
 mod advice;
 mod analysis;
+mod closures;
 mod commands;
 mod compile_error;
 mod delimiters;
 mod diagnostic;
 mod engine;
 mod fates;
+mod habits;
 mod interrupt;
 mod keeping;
 mod memory;
 mod nearest;
 mod places;
 mod settings;
+mod syntax;
 mod traceback;
 mod twice;
 mod wording;

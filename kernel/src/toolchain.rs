@@ -15,5 +15,6 @@ pub mod graph;
 pub mod kept;
 pub mod prebuilt;
 pub(crate) mod rewrite;
+pub(crate) mod syntax;
 pub mod workspace;
 mod wrapped;

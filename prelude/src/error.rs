@@ -1,8 +1,10 @@
 //! The one error type of the crate: a sentence for the reader of a notebook.
 
 mod nearest;
+mod next_step;
 
 pub(crate) use nearest::suggestion;
+pub(crate) use next_step::with_next_step;
 
 use std::error::Error as StdError;
 use std::fmt;

@@ -30,6 +30,6 @@ pub use regression::LinearFit;
 pub(crate) use regression::shown as shown_p_value;
 pub(crate) use rows::{is_plain, map_rows, rows_to, update_rows};
 pub use sample::{Sampler, top_k_of};
-pub use slice::{Fill, Set, Span, Spans, set_at, set_slice};
+pub use slice::{Fill, Slice, Span, Spans, set_at, set_slice};
 pub(crate) use softmax::{causal_scores, causal_softmax};
 pub use softmax::{log_softmax, log_sum_exp, softmax};

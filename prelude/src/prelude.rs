@@ -27,7 +27,7 @@ pub use crate::intervene::Intervention;
 pub use crate::intervene::Removal;
 pub use crate::intervene::Restore;
 pub use crate::intervene::Strength;
-pub use crate::math::Set as _;
+pub use crate::math::Slice as _;
 pub use crate::math::Span;
 pub use crate::math::set_at;
 pub use crate::math::set_slice;

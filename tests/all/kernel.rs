@@ -6,6 +6,7 @@ mod commands;
 mod diagnostics;
 mod failures;
 mod guide;
+mod habits;
 mod history;
 mod interrupts;
 mod lifecycle;

@@ -3,6 +3,7 @@
 mod golden;
 mod kernel;
 mod model;
+mod odd_tensors;
 mod sae;
 mod tables;
 mod tidy;

@@ -1,14 +1,19 @@
 //! What a reader of a notebook should hear beside the compiler's words.
 
+use super::closures;
 use super::compile_error::{Shown, View};
 use super::diagnostic::Diagnostic;
 use super::fates::bound;
+use super::habits;
 use super::nearest::nearest;
 use super::places::rust_begins;
 use ra_ap_syntax::ast::{self, AstNode};
 use ra_ap_syntax::{Edition, SourceFile};
 
-/// Adds at most one sentence.
+const NOT_IN_CLOSURE: &str =
+    "the `?` operator can only be used in a closure that returns `Result` or `Option`";
+
+/// Adds at most one sentence or suggestion.
 pub(super) fn add(view: &View<'_>, diagnostic: &Diagnostic, shown: &mut Shown) {
     let name = diagnostic.name().unwrap_or_default();
     let code = diagnostic
@@ -69,7 +74,11 @@ pub(super) fn add(view: &View<'_>, diagnostic: &Diagnostic, shown: &mut Shown) {
                     .to_owned(),
             )
         }
-        "E0277" | "E0599" if diagnostic.is_about("evcxr_send_text_plain") => {
+        "E0277"
+            if diagnostic.is_about("evcxr_send_text_plain")
+                && diagnostic.message.contains("doesn't implement `Debug`") =>
+        {
+            shown.is_of_display = true;
             shown.notes.retain(|note| note.is_about("consider annotating"));
             shown.marks.truncate(1);
             Some(
@@ -78,7 +87,18 @@ pub(super) fn add(view: &View<'_>, diagnostic: &Diagnostic, shown: &mut Shown) {
                 .to_owned(),
             )
         }
-        _ => None,
+        "E0282" | "E0283" if is_a_result(diagnostic) => {
+            if let Some(note) = closures::with_result(shown, false) {
+                shown.notes = vec![note];
+            }
+            None
+        }
+        "E0277" if diagnostic.message.starts_with(NOT_IN_CLOSURE) => {
+            NOT_IN_CLOSURE.clone_into(&mut shown.message);
+            shown.notes.extend(closures::with_result(shown, true));
+            None
+        }
+        code => habits::sentence(code, diagnostic, shown),
     };
     if let Some(advice) = advice {
         shown.advice.push(advice);
@@ -102,6 +122,9 @@ fn missing(view: &View<'_>, name: &str, shown: &mut Shown) -> Option<String> {
         return Some(sentence);
     }
     let near = nearest(name, notebook.types.keys().map(String::as_str));
+    if let Some(sentence) = habits::name(name) {
+        return Some(sentence);
+    }
     if near.is_empty() {
         return None;
     }
@@ -111,6 +134,15 @@ fn missing(view: &View<'_>, name: &str, shown: &mut Shown) -> Option<String> {
         "there is no variable `{name}`; the nearest: {}",
         near.join(", ")
     ))
+}
+
+/// Whether the compiler does not know with which error a closure may fail.
+fn is_a_result(diagnostic: &Diagnostic) -> bool {
+    diagnostic.spans.iter().any(|span| {
+        span.label
+            .as_deref()
+            .is_some_and(|label| label.contains("type parameter `E` declared on the enum `Result`"))
+    })
 }
 
 /// Whether the error is inside a function that the cell defines.

@@ -5,7 +5,7 @@ use super::diagnostic::{Diagnostic, Span};
 use super::fates::Fates;
 use super::keeping;
 use super::places::{Compiled, Place, Places, Source};
-use super::{CellError, wording};
+use super::{CellError, syntax, wording};
 use annotate_snippets::{AnnotationKind, Group, Level, Patch, Renderer, Snippet};
 use evcxr::CompilationError;
 use ra_ap_syntax::ast::{self, AstNode};
@@ -32,6 +32,8 @@ pub(super) struct Shown {
     pub(super) notes: Vec<Note>,
     /// What a reader of a notebook should hear beside the compiler's words.
     pub(super) advice: Vec<String>,
+    /// Whether it is that the value of the cell cannot be displayed.
+    pub(super) is_of_display: bool,
 }
 
 /// A part of a cell that an error is about.
@@ -55,6 +57,26 @@ pub(super) struct Note {
 }
 
 impl Note {
+    pub(super) fn new(
+        is_help: bool,
+        message: String,
+        marks: Vec<Mark>,
+        replacements: Option<Vec<String>>,
+    ) -> Self {
+        Self {
+            is_help,
+            message,
+            marks,
+            replacements,
+        }
+    }
+
+    /// Whether it says the same about the same part of a cell.
+    fn repeats(&self, other: &Self) -> bool {
+        let first = |note: &Self| note.marks.first().map(|mark| mark.range.clone());
+        self.message == other.message && first(self) == first(other)
+    }
+
     /// Whether it says these words.
     pub(super) fn is_about(&self, words: &str) -> bool {
         self.message.contains(words)
@@ -67,6 +89,16 @@ impl Shown {
             message,
             ..Self::default()
         }
+    }
+
+    /// Whether the compiler suggests something with these words.
+    pub(super) fn suggests(&self, words: &str) -> bool {
+        self.notes.iter().any(|note| note.is_about(words))
+    }
+
+    /// Whether it suggests this already.
+    fn says(&self, note: &Note) -> bool {
+        note.replacements.is_some() && self.notes.iter().any(|own| own.repeats(note))
     }
 }
 
@@ -85,17 +117,20 @@ pub(super) fn describe(notebook: &Notebook<'_>, errors: &[CompilationError]) -> 
         text,
         compiled,
     };
-    let mut found: Vec<(bool, Shown)> = errors
+    let mut found: Vec<Found> = errors
         .iter()
         .filter(|error| error.level() != "warning")
         .map(|error| view.shown(error))
         .collect();
+    if found.iter().any(|found| found.may_be_syntax) {
+        found = in_the_parsers_words(notebook.source, found);
+    }
     // What the wrapping makes of an error that is shown already.
-    if found.iter().any(|(is_users, _)| *is_users) {
-        found.retain(|(is_users, _)| *is_users);
+    if found.iter().any(|found| found.is_users) {
+        found.retain(|found| found.is_users);
     }
     let mut shown: Vec<Shown> = Vec::new();
-    for (_, error) in found {
+    for Found { shown: error, .. } in found {
         let is_new = shown.iter().all(|other| {
             other.message != error.message
                 || other.marks.first().map(|mark| &mark.range)
@@ -105,7 +140,62 @@ pub(super) fn describe(notebook: &Notebook<'_>, errors: &[CompilationError]) -> 
             shown.push(error);
         }
     }
-    cell_error(&shown)
+    cell_error(&without_repetition(shown))
+}
+
+/// An error, and how far its words are about what the user wrote.
+struct Found {
+    shown: Shown,
+    /// Whether it is about something that the user wrote.
+    is_users: bool,
+    may_be_syntax: bool,
+}
+
+/// Errors of syntax as the parser alone says them, and of the others those on other lines.
+fn in_the_parsers_words(source: &Arc<Source>, mut found: Vec<Found>) -> Vec<Found> {
+    let syntax = syntax::check(source);
+    if syntax.is_empty() {
+        return found;
+    }
+    let line = |shown: &Shown| {
+        let mark = shown.marks.first()?;
+        let before = mark.source.code.get(..mark.range.start)?;
+        Arc::ptr_eq(&mark.source, source).then(|| before.matches('\n').count())
+    };
+    let lines: Vec<Option<usize>> = syntax.iter().map(line).collect();
+    found.retain(|found| !found.may_be_syntax && !lines.contains(&line(&found.shown)));
+    let syntax = syntax.into_iter().map(|shown| Found {
+        shown,
+        is_users: true,
+        may_be_syntax: true,
+    });
+    syntax.chain(found).collect()
+}
+
+/// Leaves out that the last expression cannot be displayed where something else is wrong with it, and
+/// suggestions that an error before has made.
+fn without_repetition(shown: Vec<Shown>) -> Vec<Shown> {
+    let range = |shown: &Shown| shown.marks.first().map(|mark| mark.range.clone());
+    let others: Vec<Range<usize>> = shown
+        .iter()
+        .filter(|error| !error.is_of_display)
+        .filter_map(range)
+        .collect();
+    let mut kept: Vec<Shown> = Vec::new();
+    for mut error in shown {
+        let displayed = range(&error).unwrap_or_default();
+        let is_wrong_itself = others
+            .iter()
+            .any(|other| displayed.start <= other.start && other.end <= displayed.end);
+        if error.is_of_display && is_wrong_itself {
+            continue;
+        }
+        error
+            .notes
+            .retain(|note| !kept.iter().any(|before| before.says(note)));
+        kept.push(error);
+    }
+    kept
 }
 
 /// The error of a cell that these are wrong with.
@@ -127,14 +217,18 @@ pub(super) fn cell_error(shown: &[Shown]) -> CellError {
 }
 
 impl View<'_> {
-    /// The error, and whether it is about something that the user wrote.
-    fn shown(&self, error: &CompilationError) -> (bool, Shown) {
+    fn shown(&self, error: &CompilationError) -> Found {
+        let of_the_user = |shown| Found {
+            shown,
+            is_users: true,
+            may_be_syntax: false,
+        };
         let Some(diagnostic) = Diagnostic::read(&error.json).filter(|it| !it.message.is_empty())
         else {
-            return (true, self.engines_own(error));
+            return of_the_user(self.engines_own(error));
         };
         if let Some(shown) = keeping::cannot_keep(self, &diagnostic) {
-            return (true, shown);
+            return of_the_user(shown);
         }
         let plain = |text: &str| wording::plain(text, self.notebook.places);
         let marks = self.marks(&diagnostic.spans);
@@ -148,7 +242,7 @@ impl View<'_> {
                 .filter_map(|child| self.note(child))
                 .collect(),
             marks,
-            advice: Vec::new(),
+            ..Shown::default()
         };
         advice::add(self, &diagnostic, &mut shown);
         let is_users = shown.marks.iter().any(|mark| mark.is_primary);
@@ -156,7 +250,11 @@ impl View<'_> {
         if !is_users && let Some(mark) = shown.marks.first_mut() {
             mark.is_primary = true;
         }
-        (is_users, shown)
+        Found {
+            shown,
+            is_users,
+            may_be_syntax: syntax::may_be(&diagnostic),
+        }
     }
 
     /// An error that the engine says in words of its own: of a command, or of a variable.
@@ -232,6 +330,9 @@ impl View<'_> {
             // The place is not the user's, and the words are about the place.
             return None;
         } else {
+            if marks.is_empty() && message.starts_with("the following other types implement") {
+                message.push_str(&listed(&child.spans));
+            }
             note.marks = marks;
         }
         note.message = message;
@@ -369,6 +470,25 @@ impl View<'_> {
         let range = begins + usize::from(found.start())..begins + usize::from(found.end());
         Some((self.notebook.source.clone(), range))
     }
+}
+
+/// What is said at places in libraries, such as each type that implements a trait.
+fn listed(spans: &[Span]) -> String {
+    const MOST: usize = 8;
+    let labels: Vec<&str> = spans
+        .iter()
+        .filter_map(|span| span.label.as_deref())
+        .filter(|label| !wording::is_internal(label))
+        .collect();
+    if labels.is_empty() {
+        return String::new();
+    }
+    let more = labels.len().saturating_sub(MOST);
+    let mut list = format!(":\n  {}", labels[..labels.len() - more].join("\n  "));
+    if more > 0 {
+        list.push_str(&format!("\nand {more} others"));
+    }
+    list
 }
 
 fn draw(error: &Shown) -> String {

@@ -66,6 +66,12 @@ impl Diagnostic {
         quoted(&self.message)
     }
 
+    /// Whether this word is what the error points at first.
+    pub(super) fn points_at(&self, word: &str) -> bool {
+        let primary = self.spans.iter().find(|span| span.is_primary);
+        primary.is_some_and(|span| span.highlighted() == word)
+    }
+
     /// Whether a line that the error is about holds these words.
     pub(super) fn is_about(&self, words: &str) -> bool {
         self.spans.iter().any(|span| span.is_about(words))

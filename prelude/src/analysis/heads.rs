@@ -203,7 +203,7 @@ impl HookedTransformer {
     /// let scores = model.detect_head(text, HeadPattern::Induction, DetectHead::new())?;
     /// assert_eq!(scores.dims(), [model.config().n_layers, model.config().n_heads]);
     /// // Attention to the first token, by two heads.
-    /// use ferrolens::{DType, Device, Tensor, math::Set};
+    /// use ferrolens::{DType, Device, Tensor, math::Slice};
     /// let pos = model.to_tokens(text)?.dim(1)?;
     /// let to_first = Tensor::zeros((pos, pos), DType::F32, &Device::Cpu)?.set((.., 0), 1.)?;
     /// let options = DetectHead::new().heads([(0, 3), (1, 2)]);

@@ -5,6 +5,11 @@ use candle_core::{DType, Device, Tensor};
 use polars::prelude::{Column, DataType, Series};
 
 /// A source of numbers for a plot: a tensor (flattened), a slice or vector, a polars series.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` holds no numbers to draw",
+    label = "these are no numbers to draw",
+    note = "write a tensor, a list of numbers (`&[1., 2.]`, `vec`), or a column of a table"
+)]
 pub trait Numbers {
     /// All numbers, in order.
     ///

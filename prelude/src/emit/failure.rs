@@ -1,6 +1,7 @@
 //! A cell that ended in an `Err`, which left it through `?`.
 
 use super::{Host, control, interrupt, type_names};
+use crate::error::with_next_step;
 use ferrolens_frames::{Call, Frame, SourcePlace};
 use std::cell::Cell;
 use std::fmt::{Debug, Display};
@@ -87,7 +88,7 @@ pub fn cell_failed_debug<E: Debug + ?Sized>(error: &E) {
 #[track_caller]
 #[inline(never)]
 fn fail(type_name: &str, value: &dyn Fn() -> String) {
-    let value = value();
+    let value = with_next_step(value());
     let place = std::panic::Location::caller();
     let was_interrupted = value.contains(interrupt::MESSAGE) || interrupt::interrupted();
     Failure {

@@ -7,6 +7,7 @@
 
 use super::failure::Failure;
 use super::{Host, calls, control, symbols};
+use crate::error::with_next_step;
 use ferrolens_frames::{Frame, SourcePlace};
 use std::backtrace::Backtrace;
 use std::cell::{Cell, RefCell};
@@ -121,7 +122,7 @@ fn remember(panic: &PanicHookInfo<'_>) -> bool {
 fn failure(panic: &PanicHookInfo<'_>) -> Failure {
     Failure {
         name: "panic".to_owned(),
-        value: panic.payload_as_str().unwrap_or("Box<dyn Any>").to_owned(),
+        value: with_next_step(panic.payload_as_str().unwrap_or("Box<dyn Any>").to_owned()),
         at: panic.location().map(|place| SourcePlace {
             file: place.file().to_owned(),
             line: place.line(),

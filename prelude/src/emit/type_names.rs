@@ -1,5 +1,7 @@
 //! Names of types as a reader knows them.
 
+use crate::error::with_next_step;
+
 /// The name of a type in the words of its user: `candle_core::error::Error` becomes
 /// `candle_core::Error`, `alloc::string::String` becomes `String`.
 pub(super) fn short(full: &str) -> String {
@@ -20,7 +22,7 @@ pub(super) fn short(full: &str) -> String {
 
 /// The name and the message of an error of which only `Debug` is known.
 pub(crate) fn failure<E: std::fmt::Debug>(error: &E) -> (String, String) {
-    let value = format!("{error:?}");
+    let value = with_next_step(format!("{error:?}"));
     let was_interrupted = value.contains(super::interrupt::MESSAGE);
     let name = match was_interrupted {
         true => "Interrupted".to_owned(),

@@ -134,6 +134,9 @@ fn share(
     cost: usize,
     function: impl Fn(usize, &mut [f32]) + Send + Sync,
 ) {
+    if values.is_empty() {
+        return;
+    }
     if values.len() / width * cost < WORTH_SHARING {
         let rows = values.chunks_mut(width).enumerate();
         rows.for_each(|(index, row)| function(index, row));

@@ -55,19 +55,10 @@ pub fn set_at(
 /// # Errors
 /// More spans than dimensions, an index outside the tensor, or a value that does not fit.
 pub fn set_slice(tensor: &Tensor, at: &[Span], value: impl Into<Fill>) -> Result<Tensor> {
-    if at.len() > tensor.rank() {
-        return Err(Error::new(format!(
-            "{} indices were given for a tensor of shape {:?}: give at most one a dimension.",
-            at.len(),
-            tensor.dims()
-        )));
-    }
-    let mut ranges: Vec<Range<usize>> = tensor.dims().iter().map(|size| 0..*size).collect();
+    let ranges = resolved(tensor, at)?;
     let mut place = tensor.clone();
-    for (dim, span) in at.iter().enumerate() {
-        let range = span.resolve(dim, tensor.dims())?;
+    for (dim, range) in ranges.iter().enumerate() {
         place = place.narrow(dim, range.start, range.len())?;
-        ranges[dim] = range;
     }
     if place.elem_count() == 0 {
         return Ok(tensor.clone());
@@ -102,17 +93,44 @@ pub fn set_slice(tensor: &Tensor, at: &[Span], value: impl Into<Fill>) -> Result
     Ok(tensor.slice_assign(&ranges, &value.contiguous()?)?)
 }
 
-/// `value.set((.., pos), &x)`: a copy of a tensor with a part of it replaced, as hooks need it.
+/// The range of every dimension of a tensor.
+fn resolved(tensor: &Tensor, at: &[Span]) -> Result<Vec<Range<usize>>> {
+    let dims = tensor.dims();
+    if at.len() > dims.len() {
+        return Err(Error::new(format!(
+            "{} indices were given for a tensor of shape {dims:?}: give at most one a dimension.",
+            at.len(),
+        )));
+    }
+    let given = |(dim, size): (usize, &usize)| match at.get(dim) {
+        Some(span) => span.resolve(dim, dims),
+        None => Ok(0..*size),
+    };
+    dims.iter().enumerate().map(given).collect()
+}
+
+/// Parts of a tensor by one index or range a dimension, as `value[:, -1]` is in Python.
 ///
 /// ```
-/// use ferrolens::{DType, Device, Tensor, math::Set};
+/// use ferrolens::{DType, Device, Tensor, math::Slice};
 /// let z = Tensor::ones((1, 5, 4, 8), DType::F32, &Device::Cpu)?;
 /// // z[:, -2:, 3] = 0
 /// let z = z.set((.., -2.., 3), 0.)?;
 /// assert_eq!(z.sum_all()?.to_scalar::<f32>()?, (5 * 4 * 8 - 2 * 8) as f32);
+/// // z[0, -1]
+/// assert_eq!(z.at((0, -1))?.dims(), [4, 8]);
 /// # Ok::<(), ferrolens::Error>(())
 /// ```
-pub trait Set {
+pub trait Slice {
+    /// The block at `at`, one index or range a dimension; negative ones count from the end. An index leaves
+    /// out its dimension, and dimensions left out at the end are taken whole. Nothing is copied.
+    ///
+    /// candle's own `i` counts from the start only.
+    ///
+    /// # Errors
+    /// More indices than dimensions, or one outside the tensor.
+    fn at(&self, at: impl Into<Spans>) -> Result<Tensor>;
+
     /// A copy in which the block at `at`, one index or range a dimension, is `value`, a number or a
     /// tensor that broadcasts to it. Dimensions left out at the end are taken whole.
     ///
@@ -121,13 +139,27 @@ pub trait Set {
     fn set(&self, at: impl Into<Spans>, value: impl Into<Fill>) -> Result<Tensor>;
 }
 
-impl Set for Tensor {
+impl Slice for Tensor {
+    fn at(&self, at: impl Into<Spans>) -> Result<Tensor> {
+        let spans = at.into().0;
+        let ranges = resolved(self, &spans)?;
+        let mut part = self.clone();
+        // From the last, so that the dimensions before keep their numbers.
+        for (dim, (span, range)) in spans.iter().zip(ranges).enumerate().rev() {
+            part = part.narrow(dim, range.start, range.len())?;
+            if span.one {
+                part = part.squeeze(dim)?;
+            }
+        }
+        Ok(part)
+    }
+
     fn set(&self, at: impl Into<Spans>, value: impl Into<Fill>) -> Result<Tensor> {
         set_slice(self, &at.into().0, value)
     }
 }
 
-/// One [`Span`] a dimension, from a tuple of indices and ranges.
+/// One [`Span`] a dimension: an index or a range for the first, or a tuple of them.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Spans(Vec<Span>);
 
@@ -140,6 +172,12 @@ macro_rules! spans_from_tuple {
             }
         }
     };
+}
+
+impl<A: Into<Span>> From<A> for Spans {
+    fn from(span: A) -> Self {
+        Self(vec![span.into()])
+    }
 }
 
 spans_from_tuple!(A);
@@ -257,7 +295,7 @@ macro_rules! span_from_integer {
         impl From<RangeInclusive<$integer>> for Span {
             fn from(range: RangeInclusive<$integer>) -> Self {
                 let end = match range.end_bound() {
-                    Bound::Included(end) => Some(*end as isize + 1).filter(|end| *end != 0),
+                    Bound::Included(end) => Some((*end as isize).saturating_add(1)).filter(|end| *end != 0),
                     _ => None,
                 };
                 Self::between(*range.start() as isize, end)
@@ -321,6 +359,35 @@ mod tests {
 
     fn rows(tensor: &Tensor) -> Vec<Vec<f32>> {
         tensor.to_vec2().unwrap()
+    }
+
+    #[test]
+    fn a_part_is_read_as_in_python() {
+        let part = |at: Spans| grid().at(at).unwrap();
+        assert_eq!(
+            part((-1).into()).to_vec1::<f32>().unwrap(),
+            [8., 9., 10., 11.]
+        );
+        assert_eq!(part((0, -1).into()).to_scalar::<f32>().unwrap(), 3.);
+        let columns = part((.., -2..).into());
+        assert_eq!(rows(&columns), [[2., 3.], [6., 7.], [10., 11.]]);
+        assert_eq!(part((1..1, 2).into()).dims(), [0]);
+        assert_eq!(part((1..=2).into()).dims(), [2, 4]);
+        for (at, expected) in [
+            (
+                Spans::from(3),
+                "index 3 is outside dimension 0 of a tensor of shape [3, 4], which has 3",
+            ),
+            ((0, -5).into(), "index -5 is outside dimension 1"),
+            ((0, 0..=isize::MAX).into(), "outside dimension 1"),
+            (
+                (0, 0, 0).into(),
+                "3 indices were given for a tensor of shape [3, 4]",
+            ),
+        ] {
+            let error = grid().at(at).unwrap_err().to_string();
+            assert!(error.contains(expected), "{error}");
+        }
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use super::exp::exp;
 use super::rows::{is_plain, map_rows, reduce_rows, update_rows};
 use super::{gradient, row};
-use candle_core::{D, Result, Tensor};
+use candle_core::{D, Result, Tensor, bail};
 
 /// Probabilities along the last dimension, of the same shape. Differentiable.
 ///
@@ -12,11 +12,15 @@ use candle_core::{D, Result, Tensor};
 /// # Errors
 /// The tensor has no dimensions, or is not of a floating-point type.
 pub fn softmax(x: &Tensor) -> Result<Tensor> {
+    has_rows_of_floats(x, "softmax")?;
     if gradient::is_trained(x) {
         return gradient::softmax(x);
     }
-    if x.track_op() || x.rank() == 0 {
+    if x.track_op() {
         return candle_nn::ops::softmax(x, D::Minus1);
+    }
+    if x.elem_count() == 0 {
+        return Ok(x.clone());
     }
     if !is_plain(x) {
         return candle_nn::ops::softmax_last_dim(&x.contiguous()?);
@@ -69,6 +73,7 @@ fn softmax_row(row: &mut [f32], scale: f32) {
 /// # Errors
 /// The tensor has no dimensions, or is not of a floating-point type.
 pub fn log_sum_exp(x: &Tensor) -> Result<Tensor> {
+    has_rows_of_floats(x, "log_sum_exp")?;
     if gradient::is_trained(x) {
         return gradient::log_sum_exp(x);
     }
@@ -87,7 +92,23 @@ pub fn log_sum_exp(x: &Tensor) -> Result<Tensor> {
 /// # Errors
 /// The tensor has no dimensions, or is not of a floating-point type.
 pub fn log_softmax(x: &Tensor) -> Result<Tensor> {
+    has_rows_of_floats(x, "log_softmax")?;
     x.broadcast_sub(&log_sum_exp(x)?)
+}
+
+fn has_rows_of_floats(x: &Tensor, name: &str) -> Result<()> {
+    if x.rank() == 0 {
+        bail!("{name} goes along the last dimension, and a single number has none.")
+    }
+    if !x.dtype().is_float() {
+        bail!(
+            "{name} calculates with numbers that have a point, and was given {:?} of shape {:?}: use \
+             `.to_dtype(DType::F32)?`.",
+            x.dtype(),
+            x.dims()
+        )
+    }
+    Ok(())
 }
 
 #[cfg(test)]

@@ -180,6 +180,13 @@ impl fmt::Debug for Part {
 ///
 /// Opt-in points (`attn.hook_result`, `unembed.hook_out`, ...) are never part of `()` or of a
 /// closure's choice; their name, or a pattern that only they match, switches them on.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` chooses no hook points",
+    label = "this chooses no hook points",
+    note = "write a name (`\"blocks.0.hook_resid_post\"`), a short name and a layer (`(\"resid_post\", 0)`), a pattern \
+            (`\"blocks.*.hook_resid_post\"`), a list of those, a closure (`|name: &str| name.contains(\"resid\")`), or \
+            `()` for every hook point"
+)]
 pub trait IntoFilter {
     /// The choice as a value.
     fn into_filter(self) -> NamesFilter;

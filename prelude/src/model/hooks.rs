@@ -172,6 +172,12 @@ impl fmt::Debug for Hooks {
 }
 
 /// What a hook's function may return.
+#[diagnostic::on_unimplemented(
+    message = "a hook's function cannot return `{Self}`",
+    label = "this hook's function returns `{Self}`",
+    note = "it returns the new activation (a tensor, or a `Result` of one), or `()` where it only looks; what it \
+            was given is cloned for that: `value.clone()`"
+)]
 pub trait HookOutput {
     /// The activation to go on with; nothing where it stays as it is.
     ///

@@ -462,6 +462,15 @@ impl Run {
                 config.n_ctx
             )));
         }
+        if residual.dtype() != self.model.dtype() {
+            return Err(Error::new(format!(
+                "a residual stream of {:?} does not fit {}, which calculates in {:?}: use \
+                 `.to_dtype(model.dtype())?`.",
+                residual.dtype(),
+                config.model_name,
+                self.model.dtype()
+            )));
+        }
         if layer > config.n_layers {
             return Err(Error::new(format!(
                 "a run cannot start at layer {layer}: {} has {} layers.",

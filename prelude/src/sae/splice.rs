@@ -222,6 +222,11 @@ impl RunWithSaes for HookedTransformer {
 }
 
 /// One autoencoder or several, as they are or with options: `&sae`, `[&a, &b]`, `sae.splice()`.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is no autoencoder, and no list of them",
+    label = "this is no autoencoder",
+    note = "write `&sae`, `[&first, &second]`, or `sae.splice()` with its options"
+)]
 pub trait IntoSplices {
     /// The autoencoders and how they are put in place.
     fn into_splices(self) -> Vec<SaeSplice>;

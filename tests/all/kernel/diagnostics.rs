@@ -19,10 +19,10 @@ const WRAPPING: &[&str] = &[
 ];
 
 /// A cell, and lines of its traceback; with none, the cell must succeed.
-type Case = (&'static str, &'static [&'static str]);
+pub(super) type Case<'a> = (&'a str, &'a [&'a str]);
 
 /// Runs the cells in one kernel, the first as number 1, and tells of all that is not as expected.
-fn check(cases: &[Case]) {
+pub(super) fn check(cases: &[Case<'_>]) {
     let mut front_end = FrontEnd::start();
     front_end.wait_at_most(PATIENCE);
     let mut wrong = Vec::new();
@@ -82,7 +82,7 @@ impl FailedWith for Reply {
 }
 
 /// The traceback of a cell that must fail.
-fn traceback(front_end: &mut FrontEnd, cell: &str) -> String {
+pub(super) fn traceback(front_end: &mut FrontEnd, cell: &str) -> String {
     let reply = front_end.execute(cell);
     assert_eq!(reply.status(), "error", "{cell}");
     reply.failed_with().plain

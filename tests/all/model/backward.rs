@@ -3,7 +3,7 @@
 use super::processed;
 use crate::golden::{Golden, assert_close, values};
 use candle_core::{DType, Device, Tensor};
-use ferrolens::math::{Set, set_at};
+use ferrolens::math::{Slice, set_at};
 use ferrolens::model::{Hooks, LoadOptions};
 
 #[test]

@@ -2,7 +2,7 @@
 
 use crate::golden::{Golden, PROCESSED, assert_close};
 use candle_core::Tensor;
-use ferrolens::math::Set;
+use ferrolens::math::Slice;
 use ferrolens::model::{
     ActivationCache, Generate, Generation, HookedTransformer, Hooks, LoadOptions, PaddingSide,
     ResidOptions, ResidualStack, TokenOptions,

@@ -3,6 +3,12 @@
 use super::Widget;
 
 /// A widget with a value of a Rust type.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is no control",
+    label = "this is no control",
+    note = "make one of it: `int_slider(0..=3)`, `float_slider(0.0..=1.0)`, `dropdown([\"a\", \"b\"])`, `checkbox(true)`, \
+            `text_field(\"\")`"
+)]
 pub trait Control: Clone + Send + 'static {
     /// What is chosen or entered.
     type Value: Clone + PartialEq + Send + 'static;

@@ -77,6 +77,8 @@ pub(super) fn largest_mask(values: &Tensor, k: usize) -> Result<Tensor> {
     let rows = values.detach().to_device(&Device::Cpu)?;
     let rows: Vec<f32> = rows.to_dtype(DType::F32)?.flatten_all()?.to_vec1()?;
     let mut mask = vec![0f32; rows.len()];
+    // Without numbers there are no rows, whatever their width.
+    let width = width.max(1);
     mask.par_chunks_mut(width)
         .zip(rows.par_chunks(width))
         .for_each(|(mask, row)| {
